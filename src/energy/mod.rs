@@ -1,0 +1,53 @@
+//! Dimensionless energies E(x), with p(x) ∝ exp(−E(x)) at temperature 1.
+//!
+//! Conventions: quadratic E = ½xᵀPx − bᵀx; soft spins E = Σ(j2 x² + j4 x⁴ − b x) − Σ_{i<j} J_ij x_i x_j;
+//! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j)).
+//! This room depends on nothing else in the crate but the error type.
+
+use crate::error::Result;
+use std::fmt::Debug;
+
+/// A differentiable energy of real variables.
+pub trait ContinuousEnergy: Debug + Send + Sync {
+    /// Number of variables.
+    fn dim(&self) -> usize;
+    /// E(x); `x` has length [`dim`](Self::dim).
+    fn value(&self, x: &[f64]) -> f64;
+    /// Writes ∂E/∂x_i into `gradient` (length `dim`).
+    fn gradient(&self, x: &[f64], gradient: &mut [f64]);
+    /// ΔE(x) = Σ_i ∂²E/∂x_i².
+    fn laplacian(&self, x: &[f64]) -> f64;
+    /// The same energy as cells and pair couplings, the form a chip can hold; `None` if it has none.
+    fn pairwise(&self) -> Option<SoftSpin>;
+}
+
+/// An energy of spins s_i = ±1 (as `i8`).
+pub trait DiscreteEnergy: Debug + Send + Sync {
+    /// Number of spins.
+    fn dim(&self) -> usize;
+    /// E(s).
+    fn value(&self, spins: &[i8]) -> f64;
+    /// f_i = h_i + Σ_j J_ij s_j, so that P(s_i = +1 | rest) = σ(2 f_i).
+    fn local_field(&self, spins: &[i8], i: usize) -> f64;
+    /// The interaction graph with its values.
+    fn couplings(&self) -> &Couplings;
+}
+
+/// An energy that is linear in its trainable parameters θ = (fields, couplings).
+pub trait Parametric {
+    /// θ as it is now.
+    fn parameters(&self) -> Parameters;
+    /// Replaces θ; lengths must match and values must be finite.
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<()>;
+    /// Adds −∂E/∂θ at one state: x_i to `fields`, x_i x_j to `couplings` (in edge order).
+    fn add_statistics(&self, x: &[f64], sum: &mut Parameters);
+}
+
+/// Trainable numbers of a pairwise energy: one field per node, one coupling per edge (edge order of [`Couplings`]).
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Parameters {
+    /// b_i (soft spins, quadratic) or h_i (spins).
+    pub fields: Vec<f64>,
+    /// J_ij in the order of [`Couplings::edges`].
+    pub couplings: Vec<f64>,
+}

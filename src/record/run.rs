@@ -1,0 +1,229 @@
+//! `run.json`: everything that happened in a run, as one serde struct.
+
+use crate::sampler::Cost;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A number with its standard error, where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The value.
+    pub value: f64,
+    /// Standard error.
+    pub se: Option<f64>,
+}
+
+/// Joules by category; `None` is "not stated".
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EnergyLedger {
+    /// The numbers.
+    #[serde(flatten)]
+    pub joules: Cost,
+    /// Category → provenance label and source, e.g. `sample` → `paper-model: P3 arXiv 2608.01612`.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// One sampler's results.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SamplerRecord {
+    /// `analog-ideal`, `analog-die-1`, `ula`, `mala`, `gibbs`, `exact`.
+    pub name: String,
+    /// `analog`, `digital`, `exact`.
+    pub kind: String,
+    /// By metric name.
+    pub metrics: BTreeMap<String, Metric>,
+    /// Smallest effective sample size over nodes.
+    pub ess_min: Option<f64>,
+    /// Largest split R-hat over nodes.
+    pub rhat_max: Option<f64>,
+    /// Device seconds of one run (all chains in parallel on as many dies).
+    pub device_seconds: Option<f64>,
+    /// Wall seconds.
+    pub wall_seconds: f64,
+    /// Joules of the whole run.
+    pub energy_joules: EnergyLedger,
+    /// Predicted relative variance inflation of the stiffest mode.
+    pub predicted_bias: Option<f64>,
+    /// Chains, draws, steps, step size and other plain facts, as words for the report.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// One number compared between two samplers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// First sampler.
+    pub a: String,
+    /// Second sampler (the reference).
+    pub b: String,
+    /// Metric name, e.g. `mean_error`, `covariance_error`.
+    pub metric: String,
+    /// The difference, in the metric's unit (for `*_error`: rms difference in standard errors).
+    pub value: f64,
+    /// Its standard error.
+    pub se: Option<f64>,
+    /// What the scheme's bias alone predicts for `value`, same unit.
+    pub predicted_bias: Option<f64>,
+    /// p-value of "a and b have one law", where one is computed.
+    pub p_value: Option<f64>,
+}
+
+/// `true`, `false` or `"undecided"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Established {
+    /// Decided.
+    Decided(bool),
+    /// Not decided.
+    Open(Undecided),
+}
+
+/// The word `undecided`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undecided {
+    /// Not decided by the data.
+    #[serde(rename = "undecided")]
+    Undecided,
+}
+
+/// One claim and what the run says of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The claim, in words.
+    pub claim: String,
+    /// Whether it holds.
+    pub established: Established,
+    /// The numbers behind it.
+    pub evidence: String,
+    /// Device time that would settle it.
+    pub more_device_seconds_needed: Option<f64>,
+}
+
+/// How one die was programmed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProgramRecord {
+    /// Sampler that runs it.
+    pub sampler: String,
+    /// Range factor a (x = V/(a V_u)).
+    pub scale: f64,
+    /// V_u in volts (p-bits: volts per unit of input).
+    pub voltage_unit: Option<f64>,
+    /// τ in seconds.
+    pub tau_seconds: f64,
+    /// Rms of realised − requested coupling.
+    pub coupling_rms_error: f64,
+    /// Largest |realised − requested| coupling.
+    pub coupling_max_error: f64,
+    /// Rms of realised − requested field.
+    pub field_rms_error: f64,
+    /// DAC step in units of J, when a DAC is on.
+    pub dac_step: Option<f64>,
+    /// Couplings and fields clipped to range.
+    pub clipped: usize,
+    /// Largest share of the elements' own thermal noise in a node's noise power.
+    pub excess_noise_share: Option<f64>,
+    /// Why the realised process has no energy; empty when it has one.
+    pub no_energy_because: Vec<String>,
+    /// Exact total variation between requested and realised Boltzmann laws (small spin models only).
+    pub exact_tv: Option<f64>,
+    /// Which non-idealities were on.
+    pub nonidealities: Vec<String>,
+}
+
+/// One point of the training curve.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainingPoint {
+    /// Update number (1-based).
+    pub update: u64,
+    /// Euclidean norm of the gradient.
+    pub gradient_norm: f64,
+    /// Mean energy of the negative minus the positive phase, in kT.
+    pub energy_gap: f64,
+    /// Mean squared difference of visible node means between data and free phase.
+    pub moment_error: f64,
+    /// Label accuracy on held-out training rows, where measured.
+    pub accuracy: Option<f64>,
+    /// Device seconds so far.
+    pub device_seconds: Option<f64>,
+    /// Joules so far by category.
+    pub cost: Cost,
+}
+
+/// Couplings learned through two samplers, compared over repeats.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CouplingCheck {
+    /// Sampler of the first set.
+    pub a: String,
+    /// Sampler of the second set.
+    pub b: String,
+    /// Repeats per sampler.
+    pub repeats: usize,
+    /// Updates per repeat.
+    pub updates: u64,
+    /// Mean coupling of each edge through `a` and `b`.
+    pub mean_a: Vec<f64>,
+    /// See `mean_a`.
+    pub mean_b: Vec<f64>,
+    /// Standard error of the difference, per edge.
+    pub se: Vec<f64>,
+    /// Rms of difference / standard error over edges.
+    pub rms_z: f64,
+    /// Value of `rms_z` expected if both learn the same (Student's t with 2(repeats − 1) degrees of freedom).
+    pub rms_z_expected: f64,
+    /// Permutation p-value over relabelled repeats.
+    pub p_value: f64,
+}
+
+/// Training, when there was any.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainingRecord {
+    /// Sampler trained through.
+    pub through: String,
+    /// The curve.
+    pub curve: Vec<TrainingPoint>,
+    /// Device seconds and joules of one update.
+    pub per_update: Cost,
+    /// Wall seconds.
+    pub wall_seconds: f64,
+    /// Chip against digital.
+    pub coupling_check: Option<CouplingCheck>,
+}
+
+/// The card as used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CardRecord {
+    /// Card name.
+    pub name: String,
+    /// SHA-256 of the card file, hex.
+    pub sha256: String,
+    /// The card file.
+    pub toml: String,
+}
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Format version, 1.
+    pub version: u32,
+    /// Program name and version.
+    pub software: String,
+    /// `run`, `compare` or `train`.
+    pub command: String,
+    /// The experiment with every default filled in.
+    pub experiment: serde_json::Value,
+    /// Cards used.
+    pub card: Option<CardRecord>,
+    /// One per programmed die.
+    pub program: Vec<ProgramRecord>,
+    /// Seeds by name.
+    pub seeds: BTreeMap<String, u64>,
+    /// Results.
+    pub samplers: Vec<SamplerRecord>,
+    /// Pairs.
+    pub comparisons: Vec<Comparison>,
+    /// Claims.
+    pub verdicts: Vec<Verdict>,
+    /// Training.
+    pub training: Option<TrainingRecord>,
+    /// Warnings, one line each.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,123 @@
+//! One interface for everything that samples: a programmed die, digital Langevin, Gibbs.
+
+use crate::energy::Parameters;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+
+/// How long a phase lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Horizon {
+    /// Physical time on the device, seconds (analog samplers only).
+    Seconds(f64),
+    /// Algorithm steps: integration steps (analog, Langevin) or sweeps (Gibbs).
+    Steps(u64),
+}
+
+/// Nodes held at given values during a phase, per chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clamp {
+    /// Indices of the clamped nodes, ascending.
+    pub nodes: Vec<usize>,
+    /// `values[chain * nodes.len() + k]`, in the energy's variable.
+    pub values: Vec<f64>,
+}
+
+/// Positions of all chains, and optionally where their random streams stand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChainState {
+    /// `values[chain * nodes + node]`, in the energy's variable.
+    pub values: Vec<f64>,
+    /// Opaque stream positions and hidden device state, one entry per chain; `None` on restore keeps the current ones.
+    pub streams: Option<Vec<Vec<u64>>>,
+}
+
+/// One phase of sampling.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// Run before the first recorded draw.
+    pub burn_in: Horizon,
+    /// Run while recording.
+    pub duration: Horizon,
+    /// Spacing of recorded draws; `None` records only the final state as one draw.
+    pub every: Option<Horizon>,
+    /// Clamped nodes, if any.
+    pub clamp: Option<Clamp>,
+}
+
+/// What was read: `x[(chain * draws + draw) * nodes + node]`, in the energy's variable.
+#[derive(Clone, Debug)]
+pub struct Samples {
+    /// Number of chains.
+    pub chains: usize,
+    /// Draws per chain.
+    pub draws: usize,
+    /// Nodes per draw.
+    pub nodes: usize,
+    /// The values.
+    pub x: Vec<f32>,
+    /// Time of each draw: seconds of device time, or steps for digital samplers.
+    pub t: Vec<f64>,
+}
+
+/// Device time and energy spent; `None` is "not stated by the card" or "not a device", never zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Device seconds.
+    pub device_seconds: Option<f64>,
+    /// Joules by category.
+    pub write: Option<f64>,
+    /// Sampling.
+    pub sample: Option<f64>,
+    /// Reading out.
+    pub read: Option<f64>,
+    /// Host.
+    pub host: Option<f64>,
+    /// Standby.
+    pub standby: Option<f64>,
+}
+
+/// What a phase did.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Draws.
+    pub samples: Samples,
+    /// Integration steps or sweeps taken per chain.
+    pub steps: u64,
+    /// Cost of this phase.
+    pub cost: Cost,
+    /// Fraction of node-steps that hit a rail.
+    pub clip_fraction: f64,
+    /// Acceptance rate where the method has one.
+    pub acceptance: Option<f64>,
+}
+
+/// What a sampler is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Description {
+    /// `analog-ideal`, `analog-die-1`, `ula`, `mala`, `gibbs` …
+    pub name: String,
+    /// `analog` or `digital`.
+    pub kind: String,
+    /// Number of chains.
+    pub chains: usize,
+    /// Number of nodes.
+    pub nodes: usize,
+    /// Step size in units of the energy's time (digital: h of dx = −∇E dt; analog: h/(a²τ)); `None` for sweeps.
+    pub step: Option<f64>,
+    /// Relative stationary variance inflation of the stiffest mode predicted for `step`, where the scheme has one.
+    pub predicted_bias: Option<f64>,
+}
+
+/// Anything that draws samples of an energy.
+pub trait Sampler: Send {
+    /// What it is and how it steps now.
+    fn describe(&self) -> Description;
+    /// Positions and streams of all chains.
+    fn state(&self) -> ChainState;
+    /// Puts all chains where `state` says.
+    fn restore(&mut self, state: &ChainState) -> Result<()>;
+    /// Runs one phase from the present state, advancing it.
+    fn run(&mut self, phase: &Phase) -> Result<Run>;
+    /// Programs new fields and couplings, on the same graph; returns the cost of writing them.
+    fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost>;
+}
