@@ -1,1 +1,5 @@
-//! skeleton
+//! thermochip
+#![allow(missing_docs)]
+pub mod energy;
+pub mod error;
+pub mod testing;

@@ -4,7 +4,20 @@
 //! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j)).
 //! This room depends on nothing else in the crate but the error type.
 
-use crate::error::Result;
+mod couplings;
+pub mod exact;
+mod ising;
+mod model;
+mod quadratic;
+mod soft_spin;
+
+pub use couplings::Couplings;
+pub use ising::{Ising, rbm_couplings};
+pub use model::Model;
+pub use quadratic::Quadratic;
+pub use soft_spin::SoftSpin;
+
+use crate::error::{Error, Result};
 use std::fmt::Debug;
 
 /// A differentiable energy of real variables.
@@ -50,4 +63,33 @@ pub struct Parameters {
     pub fields: Vec<f64>,
     /// J_ij in the order of [`Couplings::edges`].
     pub couplings: Vec<f64>,
+}
+
+fn set_fields(fields: &mut [f64], values: &[f64]) -> Result<()> {
+    if values.len() != fields.len() {
+        let expected = format!("{} fields", fields.len());
+        return Err(Error::invalid(
+            "fields",
+            format!("{} values", values.len()),
+            expected,
+        ));
+    }
+    if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+        return Err(Error::invalid(
+            format!("fields[{i}]"),
+            values[i],
+            "a finite number",
+        ));
+    }
+    fields.copy_from_slice(values);
+    Ok(())
+}
+
+fn add_pair_statistics(couplings: &Couplings, x: &[f64], sum: &mut Parameters) {
+    for (field, value) in sum.fields.iter_mut().zip(x) {
+        *field += value;
+    }
+    for (coupling, &(i, j)) in sum.couplings.iter_mut().zip(couplings.edges()) {
+        *coupling += x[i] * x[j];
+    }
 }

@@ -1,0 +1,160 @@
+//! Assertions that return `Err(words)` instead of panicking, so that proptest can shrink and callers can add context.
+
+use crate::energy::{ContinuousEnergy, DiscreteEnergy};
+use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
+
+/// A false-alarm budget shared out over a stated number of checks (union bound).
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Probability that a correct system fails any of the checks.
+    pub total: f64,
+    /// Number of checks.
+    pub checks: usize,
+}
+
+impl Budget {
+    /// The share of one check.
+    pub fn each(self) -> f64 {
+        self.total / self.checks as f64
+    }
+}
+
+/// The two-sided normal quantile z with P(|Z| > z) = `false_alarm`.
+pub fn z_limit(false_alarm: f64) -> f64 {
+    Normal::standard().inverse_cdf(1.0 - 0.5 * false_alarm)
+}
+
+/// `estimate ± standard_error` (normal) is consistent with `expected` at the given false-alarm rate.
+pub fn agrees(
+    what: &str,
+    estimate: f64,
+    standard_error: f64,
+    expected: f64,
+    false_alarm: f64,
+) -> Result<(), String> {
+    let z = (estimate - expected) / standard_error;
+    let limit = z_limit(false_alarm);
+    // Written so that NaN fails.
+    if z.abs() <= limit {
+        Ok(())
+    } else {
+        Err(format!(
+            "{what}: {estimate} ± {standard_error}, expected {expected}: |z| = {:.2} > {limit:.2} (false-alarm rate {false_alarm:.1e})",
+            z.abs()
+        ))
+    }
+}
+
+/// Pearson's χ² of counts against probabilities, for independent draws.
+///
+/// States expected fewer than five times are pooled. The false-alarm rate is that of the χ² law.
+pub fn counts_match(counts: &[u64], probabilities: &[f64], false_alarm: f64) -> Result<(), String> {
+    let total: u64 = counts.iter().sum();
+    let (mut statistic, mut cells) = (0.0, 0usize);
+    let (mut pooled_count, mut pooled_expected) = (0.0, 0.0);
+    for (&count, &p) in counts.iter().zip(probabilities) {
+        let expected = p * total as f64;
+        if expected < 5.0 {
+            pooled_count += count as f64;
+            pooled_expected += expected;
+        } else {
+            statistic += (count as f64 - expected).powi(2) / expected;
+            cells += 1;
+        }
+    }
+    if pooled_expected > 0.0 {
+        statistic += (pooled_count - pooled_expected).powi(2) / pooled_expected;
+        cells += 1;
+    } else if pooled_count > 0.0 {
+        return Err("a state of probability zero was visited".to_owned());
+    }
+    if cells < 2 {
+        return Ok(());
+    }
+    let law = ChiSquared::new((cells - 1) as f64).map_err(|e| e.to_string())?;
+    let p_value = law.sf(statistic);
+    if p_value >= false_alarm {
+        Ok(())
+    } else {
+        Err(format!(
+            "chi-square {statistic:.1} on {} degrees of freedom: p = {p_value:.1e} < {false_alarm:.1e}",
+            cells - 1
+        ))
+    }
+}
+
+/// ∂E/∂x from [`ContinuousEnergy::gradient`] equals the central difference of [`ContinuousEnergy::value`].
+///
+/// `tolerance` is relative to 1 + |gradient|; the difference quotient itself is good to about 1e-7.
+pub fn gradient_matches(
+    energy: &dyn ContinuousEnergy,
+    x: &[f64],
+    tolerance: f64,
+) -> Result<(), String> {
+    let mut gradient = vec![0.0; x.len()];
+    energy.gradient(x, &mut gradient);
+    let mut moved = x.to_vec();
+    for i in 0..x.len() {
+        let step = 1e-5 * (1.0 + x[i].abs());
+        moved[i] = x[i] + step;
+        let up = energy.value(&moved);
+        moved[i] = x[i] - step;
+        let down = energy.value(&moved);
+        moved[i] = x[i];
+        let quotient = (up - down) / (2.0 * step);
+        let error = (gradient[i] - quotient).abs() / (1.0 + quotient.abs());
+        if error.is_nan() || error > tolerance {
+            return Err(format!(
+                "dE/dx_{i} = {} but the difference quotient is {quotient} (x = {x:?})",
+                gradient[i]
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The local field is half the energy a flip costs: E(s_i = −1) − E(s_i = +1) = 2 f_i, so σ(2 f_i) is the conditional law.
+pub fn conditional_consistency(
+    energy: &dyn DiscreteEnergy,
+    spins: &[i8],
+    tolerance: f64,
+) -> Result<(), String> {
+    let mut moved = spins.to_vec();
+    for i in 0..spins.len() {
+        moved[i] = 1;
+        let up = energy.value(&moved);
+        moved[i] = -1;
+        let down = energy.value(&moved);
+        moved[i] = spins[i];
+        let field = energy.local_field(spins, i);
+        let error = (down - up - 2.0 * field).abs();
+        if error.is_nan() || error > tolerance * (1.0 + field.abs()) {
+            return Err(format!(
+                "spin {i}: E(-1) - E(+1) = {}, but twice the local field is {}",
+                down - up,
+                2.0 * field
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_the_normal_quantiles() {
+        assert!((z_limit(0.05) - 1.959_963_985).abs() < 1e-6);
+        assert!(agrees("x", 1.0, 0.1, 1.2, 1e-3).is_ok());
+        assert!(agrees("x", 1.0, 0.1, 1.5, 1e-3).is_err());
+        assert!(agrees("x", f64::NAN, 0.1, 1.0, 1e-3).is_err());
+    }
+
+    #[test]
+    fn counts_are_judged_by_chi_square() {
+        assert!(counts_match(&[480, 520], &[0.5, 0.5], 1e-3).is_ok());
+        assert!(counts_match(&[400, 600], &[0.5, 0.5], 1e-3).is_err());
+        assert!(counts_match(&[999, 1], &[1.0, 0.0], 1e-3).is_err());
+    }
+}
