@@ -1,5 +1,6 @@
 //! thermochip
 #![allow(missing_docs)]
+pub mod dynamics;
 pub mod energy;
 pub mod error;
 pub mod testing;

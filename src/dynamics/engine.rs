@@ -1,0 +1,289 @@
+//! The batched engine: chains in tiles of [`LANES`], tiles on rayon's threads.
+//!
+//! A tile runs its whole phase in one task and owns its streams, so the bits do not depend on the number of threads.
+
+use super::LANES;
+use super::real::Real;
+use super::scheme::Stepper;
+use super::streams::{PcgLanes, StreamPosition};
+use super::tile::Tile;
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Steps between two looks at the interrupt flag when nothing is recorded.
+const PATIENCE: u64 = 2000;
+
+/// How a caller follows and stops a run.
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    /// Raised to stop early.
+    pub interrupted: &'a AtomicBool,
+    /// Called with the number of chain-steps just taken.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl std::fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control")
+            .field("interrupted", self.interrupted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a run recorded.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// `x[(chain * draws + draw) * nodes + node]` of the user's nodes (spins where there are spins).
+    pub x: Vec<f32>,
+    /// Node-steps that hit a rail.
+    pub clipped: u64,
+    /// Proposals accepted, summed over chains.
+    pub accepted: u64,
+}
+
+/// Many chains of one process.
+#[derive(Clone, Debug)]
+pub struct Ensemble<R> {
+    tiles: Vec<Tile<R>>,
+    chains: usize,
+    nodes: usize,
+    levels: usize,
+}
+
+impl<R: Real> Ensemble<R> {
+    /// `chains` chains of `nodes` continuous nodes (at zero) and `levels` spins (at +1); streams from (seed, domain, chain).
+    pub fn new(seed: u64, domain: u64, chains: usize, nodes: usize, levels: usize) -> Self {
+        let tiles = (0..chains.div_ceil(LANES))
+            .map(|t| Tile {
+                x: vec![[R::ZERO; LANES]; nodes],
+                levels: vec![[R::ONE; LANES]; levels],
+                rng: PcgLanes::new(seed, domain, (t * LANES) as u64),
+                clipped: 0,
+                accepted: 0,
+                lanes: LANES.min(chains - t * LANES),
+                drive: Vec::new(),
+                noise: Vec::new(),
+                force: Vec::new(),
+                spare: Vec::new(),
+            })
+            .collect();
+        Ensemble {
+            tiles,
+            chains,
+            nodes,
+            levels,
+        }
+    }
+
+    /// Number of chains.
+    pub fn chains(&self) -> usize {
+        self.chains
+    }
+
+    /// Rows that a user sees: spins where there are spins, continuous nodes otherwise.
+    fn width(&self) -> usize {
+        if self.levels > 0 {
+            self.levels
+        } else {
+            self.nodes
+        }
+    }
+
+    /// Sets the visible values, `values[chain * nodes + node]` (±1 for spins).
+    ///
+    /// # Errors
+    /// A wrong length.
+    pub fn set_values(&mut self, values: &[f64]) -> Result<()> {
+        let width = self.width();
+        self.fill(values, width, |tile| {
+            if tile.levels.is_empty() {
+                &mut tile.x
+            } else {
+                &mut tile.levels
+            }
+        })
+    }
+
+    /// Sets the continuous nodes behind spins (synapses).
+    ///
+    /// # Errors
+    /// A wrong length.
+    pub fn set_hidden(&mut self, values: &[f64]) -> Result<()> {
+        let nodes = self.nodes;
+        self.fill(values, nodes, |tile| &mut tile.x)
+    }
+
+    fn fill(
+        &mut self,
+        values: &[f64],
+        width: usize,
+        rows: impl Fn(&mut Tile<R>) -> &mut Vec<[R; LANES]>,
+    ) -> Result<()> {
+        if values.len() != self.chains * width {
+            let expected = format!("{} chains x {width} nodes", self.chains);
+            return Err(Error::invalid(
+                "state",
+                format!("{} values", values.len()),
+                expected,
+            ));
+        }
+        for (t, tile) in self.tiles.iter_mut().enumerate() {
+            let rows = rows(tile);
+            for (k, chain) in values.chunks(width).skip(t * LANES).take(LANES).enumerate() {
+                for (row, &value) in rows.iter_mut().zip(chain) {
+                    row[k] = R::from_f64(value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The visible values, chain by chain.
+    pub fn values(&self) -> Vec<f64> {
+        self.read(|tile| {
+            if tile.levels.is_empty() {
+                &tile.x
+            } else {
+                &tile.levels
+            }
+        })
+    }
+
+    /// The continuous nodes behind spins, chain by chain.
+    pub fn hidden(&self) -> Vec<f64> {
+        self.read(|tile| &tile.x)
+    }
+
+    fn read(&self, rows: impl Fn(&Tile<R>) -> &Vec<[R; LANES]>) -> Vec<f64> {
+        (0..self.chains)
+            .flat_map(|chain| {
+                let rows = rows(&self.tiles[chain / LANES]);
+                rows.iter().map(move |row| row[chain % LANES].to_f64())
+            })
+            .collect()
+    }
+
+    /// Where each chain's stream stands.
+    pub fn streams(&self) -> Vec<StreamPosition> {
+        (0..self.chains)
+            .map(|chain| self.tiles[chain / LANES].rng.position(chain % LANES))
+            .collect()
+    }
+
+    /// Puts the streams back.
+    ///
+    /// # Errors
+    /// A wrong number of them.
+    pub fn restore_streams(&mut self, positions: &[StreamPosition]) -> Result<()> {
+        if positions.len() != self.chains {
+            let expected = format!("{} streams, one per chain", self.chains);
+            return Err(Error::invalid("streams", positions.len(), expected));
+        }
+        for (chain, &position) in positions.iter().enumerate() {
+            self.tiles[chain / LANES]
+                .rng
+                .set_position(chain % LANES, position);
+        }
+        Ok(())
+    }
+
+    /// Holds `nodes` at `values[chain * nodes.len() + k]` by writing them into the state; the stepper of the phase must
+    /// have been prepared with the same nodes clamped.
+    ///
+    /// # Errors
+    /// A wrong number of values.
+    pub fn write_clamped(&mut self, nodes: &[usize], values: &[f64]) -> Result<()> {
+        if values.len() != self.chains * nodes.len() {
+            let expected = format!("{} chains x {} clamped nodes", self.chains, nodes.len());
+            return Err(Error::invalid(
+                "clamp.values",
+                format!("{} values", values.len()),
+                expected,
+            ));
+        }
+        for chain in 0..self.chains {
+            let tile = &mut self.tiles[chain / LANES];
+            let rows = if tile.levels.is_empty() {
+                &mut tile.x
+            } else {
+                &mut tile.levels
+            };
+            for (k, &node) in nodes.iter().enumerate() {
+                rows[node][chain % LANES] = R::from_f64(values[chain * nodes.len() + k]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `burn_in` steps, then `draws` times `every` steps, recording the visible nodes after each.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when the flag was raised; [`Error::Diverged`] when a value is no longer finite.
+    pub fn run(
+        &mut self,
+        stepper: &dyn Stepper<R>,
+        burn_in: u64,
+        draws: usize,
+        every: u64,
+        control: Control<'_>,
+    ) -> Result<Recorded> {
+        let width = self.width();
+        if draws == 0 {
+            return Err(Error::invalid("draws", draws, "at least one recorded draw"));
+        }
+        let mut x = vec![0.0f32; self.chains * draws * width];
+        let per_tile = LANES * draws * width;
+        let counts: Vec<(u64, u64)> = self
+            .tiles
+            .par_iter_mut()
+            .zip(x.par_chunks_mut(per_tile.max(1)))
+            .map(|(tile, out)| {
+                (tile.clipped, tile.accepted) = (0, 0);
+                stepper.begin(tile);
+                let walk = |tile: &mut Tile<R>, steps: u64| {
+                    let mut left = steps;
+                    while left > 0 && !control.interrupted.load(Ordering::Relaxed) {
+                        let now = left.min(PATIENCE);
+                        stepper.advance(tile, now);
+                        (control.progress)(now * tile.lanes as u64);
+                        left -= now;
+                    }
+                };
+                walk(tile, burn_in);
+                for draw in 0..draws {
+                    walk(tile, every);
+                    let rows = if tile.levels.is_empty() {
+                        &tile.x
+                    } else {
+                        &tile.levels
+                    };
+                    for lane in 0..tile.lanes {
+                        let to = &mut out[(lane * draws + draw) * width..][..width];
+                        for (to, row) in to.iter_mut().zip(rows) {
+                            *to = row[lane].to_f64() as f32;
+                        }
+                    }
+                }
+                (tile.clipped, tile.accepted)
+            })
+            .collect();
+        if control.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        if let Some(k) = x.iter().position(|v| !v.is_finite()) {
+            let (chain, node) = (k / (draws * width).max(1), k % width);
+            return Err(Error::Diverged {
+                what: "the integration".to_owned(),
+                detail: format!(
+                    "node {node} of chain {chain} is not finite; the step is too large for this force"
+                ),
+            });
+        }
+        Ok(Recorded {
+            x,
+            clipped: counts.iter().map(|c| c.0).sum(),
+            accepted: counts.iter().map(|c| c.1).sum(),
+        })
+    }
+}

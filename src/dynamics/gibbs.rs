@@ -1,0 +1,123 @@
+//! Chromatic Gibbs sampling of spins with direct inputs: colour class after colour class, each spin drawn from
+//! P(+1) = σ(2I). One step is one sweep.
+
+use super::LANES;
+use super::force::row_entries;
+use super::process::{LevelInput, Process};
+use super::real::Real;
+use super::scheme::Stepper;
+use super::simd::{Kernel, dispatch};
+use super::streams::Jump;
+use super::tile::{Tile, uniform_words};
+use crate::error::{Error, Result};
+
+/// Gibbs sweeps over colour classes.
+#[derive(Clone, Debug)]
+pub struct GibbsStepper<R> {
+    order: Vec<usize>,
+    field: Vec<R>,
+    coupling: Vec<Vec<(usize, R)>>,
+    clamped: Vec<bool>,
+    skip: Jump,
+}
+
+impl<R: Real> GibbsStepper<R> {
+    /// Prepares sweeps in the order of `classes`.
+    ///
+    /// # Errors
+    /// Spins without direct inputs, classes that do not list every spin once, or two coupled spins in one class.
+    pub fn new(process: &Process, classes: &[Vec<usize>], clamped: &[bool]) -> Result<Self> {
+        let direct = process
+            .levels
+            .as_ref()
+            .and_then(|levels| match &levels.input {
+                LevelInput::Direct { field, coupling } => Some((field, coupling)),
+                LevelInput::Node { .. } => None,
+            });
+        let Some((field, coupling)) = direct else {
+            return Err(Error::invalid("sampler", "\"gibbs\"", "an energy of spins"));
+        };
+        let n = field.len();
+        let mut colour = vec![usize::MAX; n];
+        for (c, class) in classes.iter().enumerate() {
+            for &i in class {
+                if i >= n || colour[i] != usize::MAX {
+                    return Err(Error::invalid(
+                        "colouring",
+                        format!("spin {i}"),
+                        "every spin in one class",
+                    ));
+                }
+                colour[i] = c;
+            }
+        }
+        for i in 0..n {
+            for (j, _) in row_entries(coupling, i) {
+                if colour[i] == colour[j] {
+                    let value = format!("coupled spins {i} and {j} in one class");
+                    return Err(Error::invalid("colouring", value, "no edge inside a class"));
+                }
+            }
+        }
+        Ok(GibbsStepper {
+            order: classes.concat(),
+            field: field.iter().map(|&v| R::from_f64(v)).collect(),
+            coupling: (0..n)
+                .map(|i| {
+                    row_entries(coupling, i)
+                        .into_iter()
+                        .map(|(j, v)| (j, R::from_f64(v)))
+                        .collect()
+                })
+                .collect(),
+            clamped: clamped.to_vec(),
+            skip: Jump::new(R::WORDS),
+        })
+    }
+}
+
+struct Advance<'a, R> {
+    stepper: &'a GibbsStepper<R>,
+    tile: &'a mut Tile<R>,
+    steps: u64,
+}
+
+impl<R: Real> Kernel for Advance<'_, R> {
+    #[inline(always)]
+    fn run(self) {
+        let two = R::from_f64(2.0);
+        let mut words = [[0u32; LANES]; 2];
+        for _ in 0..self.steps {
+            for &i in &self.stepper.order {
+                if self.stepper.clamped[i] {
+                    self.tile.rng.skip(self.stepper.skip);
+                    continue;
+                }
+                let mut input = [self.stepper.field[i]; LANES];
+                for &(j, value) in &self.stepper.coupling[i] {
+                    for lane in 0..LANES {
+                        input[lane] = value.fma(self.tile.levels[j][lane], input[lane]);
+                    }
+                }
+                uniform_words::<R>(&mut self.tile.rng, &mut words);
+                for lane in 0..LANES {
+                    let u = R::uniform([words[0][lane], words[1][lane]]);
+                    let up = (two * input[lane]).logistic();
+                    self.tile.levels[i][lane] = if u <= up { R::ONE } else { -R::ONE };
+                }
+            }
+        }
+    }
+}
+
+impl<R: Real> Stepper<R> for GibbsStepper<R> {
+    fn begin(&self, _tile: &mut Tile<R>) {}
+
+    fn advance(&self, tile: &mut Tile<R>, steps: u64) {
+        dispatch(Advance {
+            stepper: self,
+            tile,
+            steps,
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! The Metropolis-adjusted Langevin algorithm on a process that is an energy's Langevin equation.
+//!
+//! dx = F dt + √2 dW with F = −∇E (symmetric L, unit mass, S = √2). Proposal y = x + hF(x) + √(2h) ξ, accepted with
+//! probability min(1, e^a), a = E(x) − E(y) + ½|ξ|² − |x − y − hF(y)|²/(4h). Exact for any h (Roberts & Tweedie 1996).
+
+use super::LANES;
+use super::force::Force;
+use super::process::{Mass, Process};
+use super::real::Real;
+use super::scheme::{Setting, Stepper};
+use super::simd::{Kernel, dispatch};
+use super::tile::{NormalPlan, Tile, reserve, uniform_words};
+use crate::error::{Error, Result};
+
+/// MALA steps.
+#[derive(Clone, Debug)]
+pub struct MetropolisStepper<R> {
+    force: Force<R>,
+    step: R,
+    normals: NormalPlan,
+}
+
+impl<R: Real> MetropolisStepper<R> {
+    /// Prepares MALA for `process`.
+    ///
+    /// # Errors
+    /// A process with spins or a mass matrix, or a step that is not positive.
+    pub fn new(process: &Process, setting: &Setting<'_>) -> Result<Self> {
+        if process.levels.is_some() || !matches!(process.mass, Mass::Identity) {
+            return Err(Error::invalid(
+                "sampler",
+                "\"mala\"",
+                "an energy of real variables",
+            ));
+        }
+        if !(setting.step > 0.0 && setting.step.is_finite()) {
+            return Err(Error::invalid("step", setting.step, "a positive number"));
+        }
+        let mask: Vec<bool> = setting.clamped.iter().map(|c| !c).collect();
+        Ok(MetropolisStepper {
+            force: Force::new(process, setting.clamped),
+            step: R::from_f64(setting.step),
+            normals: NormalPlan::new::<R>(&mask),
+        })
+    }
+}
+
+struct Advance<'a, R> {
+    stepper: &'a MetropolisStepper<R>,
+    tile: &'a mut Tile<R>,
+    steps: u64,
+}
+
+impl<R: Real> Kernel for Advance<'_, R> {
+    #[inline(always)]
+    fn run(self) {
+        let (stepper, tile) = (self.stepper, self.tile);
+        let Force { free, .. } = &stepper.force;
+        let n = free.len();
+        let h = stepper.step;
+        let amplitude = (h + h).sqrt();
+        let quarter = R::from_f64(0.25) / h;
+        let half = R::from_f64(0.5);
+        // Rows 0..n of `spare` hold x, n..2n the proposal; `force` likewise.
+        let (x, y) = tile.spare.split_at_mut(n);
+        let (fx, fy) = tile.force.split_at_mut(n);
+        stepper.force.evaluate(x, &tile.drive, fx);
+        let mut energy = stepper.force.energy(x, &tile.drive, fx);
+        let mut words = [[0u32; LANES]; 2];
+        for _ in 0..self.steps {
+            stepper.normals.fill(&mut tile.rng, &mut tile.noise);
+            uniform_words::<R>(&mut tile.rng, &mut words);
+            let mut log_ratio = [R::ZERO; LANES];
+            for row in 0..n {
+                for lane in 0..LANES {
+                    let xi = tile.noise[row][lane];
+                    let moved = amplitude.fma(xi, x[row][lane]);
+                    y[row][lane] = h.fma(fx[row][lane], moved);
+                    log_ratio[lane] = (half * xi).fma(xi, log_ratio[lane]);
+                }
+            }
+            stepper.force.evaluate(y, &tile.drive, fy);
+            let proposed = stepper.force.energy(y, &tile.drive, fy);
+            for row in 0..n {
+                for lane in 0..LANES {
+                    let back = x[row][lane] - h.fma(fy[row][lane], y[row][lane]);
+                    log_ratio[lane] = (-(quarter * back)).fma(back, log_ratio[lane]);
+                }
+            }
+            let mut accept = [false; LANES];
+            for lane in 0..LANES {
+                let a = log_ratio[lane] + energy[lane] - proposed[lane];
+                let u = R::uniform([words[0][lane], words[1][lane]]);
+                // A NaN ratio (the proposal overflowed) compares false and is rejected.
+                accept[lane] = u.ln() < a;
+                if accept[lane] {
+                    energy[lane] = proposed[lane];
+                    tile.accepted += u64::from(lane < tile.lanes);
+                }
+            }
+            for row in 0..n {
+                for lane in 0..LANES {
+                    x[row][lane] = if accept[lane] {
+                        y[row][lane]
+                    } else {
+                        x[row][lane]
+                    };
+                    fx[row][lane] = if accept[lane] {
+                        fy[row][lane]
+                    } else {
+                        fx[row][lane]
+                    };
+                }
+            }
+        }
+        for (row, &node) in free.iter().enumerate() {
+            tile.x[node] = x[row];
+        }
+    }
+}
+
+impl<R: Real> Stepper<R> for MetropolisStepper<R> {
+    fn begin(&self, tile: &mut Tile<R>) {
+        self.force.begin(tile);
+        let n = self.force.free.len();
+        reserve(&mut tile.noise, n);
+        reserve(&mut tile.force, 2 * n);
+        reserve(&mut tile.spare, 2 * n);
+        for (row, &node) in self.force.free.iter().enumerate() {
+            tile.spare[row] = tile.x[node];
+        }
+    }
+
+    fn advance(&self, tile: &mut Tile<R>, steps: u64) {
+        dispatch(Advance {
+            stepper: self,
+            tile,
+            steps,
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! Run-time choice of the instruction set: the only `unsafe` of the crate.
+//!
+//! A kernel is written once, as plain loops over lanes; [`dispatch`] runs it inside a function compiled for AVX-512 or
+//! AVX2 + FMA when the processor has them, and as it is otherwise. Fused multiply-adds are explicit, so all three give the
+//! same bits; without FMA hardware they are library calls and slow.
+
+/// A computation whose body is inlined into a function with more instructions enabled.
+pub trait Kernel {
+    /// Runs it; implementations must be `#[inline(always)]`.
+    fn run(self);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+fn run_avx512<K: Kernel>(kernel: K) {
+    kernel.run();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn run_avx2<K: Kernel>(kernel: K) {
+    kernel.run();
+}
+
+/// The instruction sets that [`dispatch`] can choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// 512-bit vectors.
+    Avx512,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// Whatever the target guarantees.
+    Portable,
+}
+
+/// The best instruction set of this processor.
+pub fn best() -> InstructionSet {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("fma")
+        {
+            return InstructionSet::Avx512;
+        }
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi2")
+        {
+            return InstructionSet::Avx2;
+        }
+    }
+    InstructionSet::Portable
+}
+
+/// Runs `kernel` with the best instruction set.
+pub fn dispatch<K: Kernel>(kernel: K) {
+    run_with(best(), kernel);
+}
+
+/// Runs `kernel` with `set` (or portably where the processor lacks it), for tests that compare the paths.
+#[allow(unsafe_code)]
+pub fn run_with<K: Kernel>(set: InstructionSet, kernel: K) {
+    let available = best();
+    match set {
+        // SAFETY: `best` has just found every feature that the callee enables; AVX-512 machines as detected have AVX2.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 if available == InstructionSet::Avx512 => unsafe {
+            run_avx512(kernel)
+        },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 if available != InstructionSet::Portable => unsafe {
+            run_avx2(kernel)
+        },
+        _ => kernel.run(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Random streams: one PCG (XSH-RR 64/32, `rand_pcg::Pcg32`) per chain, its start hashed from (seed, domain, chain).
+//!
+//! A plain `Pcg32::new(seed, chain)` is measurably correlated between neighbouring chains; hashed starts are not.
+//! [`PcgLanes`] steps [`LANES`] of them at once and gives each lane the bits of the scalar crate.
+
+use super::LANES;
+use rand_pcg::Pcg32;
+
+const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
+
+/// SplitMix64's finaliser: a bijection that mixes all bits.
+fn mix(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
+}
+
+/// The hashed (state, stream) pair of a chain, as `Pcg32::new` takes it.
+pub fn start(seed: u64, domain: u64, chain: u64) -> (u64, u64) {
+    let root = mix(mix(mix(seed) ^ domain) ^ chain);
+    (mix(root ^ 1), mix(root ^ 2))
+}
+
+/// The scalar generator of a chain: the oracle of the lanes, and the generator of everything that is not a hot loop.
+pub fn chain_rng(seed: u64, domain: u64, chain: u64) -> Pcg32 {
+    let (state, stream) = start(seed, domain, chain);
+    Pcg32::new(state, stream)
+}
+
+/// Where one stream stands: (state, increment).
+pub type StreamPosition = (u64, u64);
+
+/// [`LANES`] generators side by side.
+#[derive(Clone, Debug)]
+pub struct PcgLanes {
+    state: [u64; LANES],
+    increment: [u64; LANES],
+}
+
+impl PcgLanes {
+    /// Streams of chains `first..first + LANES`.
+    pub fn new(seed: u64, domain: u64, first: u64) -> Self {
+        let mut lanes = PcgLanes {
+            state: [0; LANES],
+            increment: [0; LANES],
+        };
+        for lane in 0..LANES {
+            let (state, stream) = start(seed, domain, first + lane as u64);
+            let increment = (stream << 1) | 1;
+            lanes.increment[lane] = increment;
+            lanes.state[lane] = state
+                .wrapping_add(increment)
+                .wrapping_mul(MULTIPLIER)
+                .wrapping_add(increment);
+        }
+        lanes
+    }
+
+    /// Where lane `lane` stands.
+    pub fn position(&self, lane: usize) -> StreamPosition {
+        (self.state[lane], self.increment[lane])
+    }
+
+    /// Puts lane `lane` where `position` says.
+    pub fn set_position(&mut self, lane: usize, position: StreamPosition) {
+        (self.state[lane], self.increment[lane]) = position;
+    }
+
+    /// One word from every lane.
+    #[inline(always)]
+    pub fn next(&mut self, words: &mut [u32; LANES]) {
+        for lane in 0..LANES {
+            let old = self.state[lane];
+            self.state[lane] = old
+                .wrapping_mul(MULTIPLIER)
+                .wrapping_add(self.increment[lane]);
+            let shifted = ((old >> 18 ^ old) >> 27) as u32;
+            words[lane] = shifted.rotate_right((old >> 59) as u32);
+        }
+    }
+
+    /// Moves every lane as far as `jump` says.
+    #[inline(always)]
+    pub fn skip(&mut self, jump: Jump) {
+        for lane in 0..LANES {
+            let offset = jump.addend.wrapping_mul(self.increment[lane]);
+            self.state[lane] = self.state[lane]
+                .wrapping_mul(jump.multiplier)
+                .wrapping_add(offset);
+        }
+    }
+}
+
+/// A jump over a fixed number of words: state → multiplier·state + addend·increment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jump {
+    multiplier: u64,
+    addend: u64,
+}
+
+impl Jump {
+    /// Over `words` words.
+    pub fn new(words: usize) -> Self {
+        let mut jump = Jump {
+            multiplier: 1,
+            addend: 0,
+        };
+        for _ in 0..words {
+            jump.addend = jump.addend.wrapping_mul(MULTIPLIER).wrapping_add(1);
+            jump.multiplier = jump.multiplier.wrapping_mul(MULTIPLIER);
+        }
+        jump
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng;
+
+    #[test]
+    fn lanes_are_bit_identical_to_the_crate() {
+        let mut lanes = PcgLanes::new(7, 3, 64);
+        let mut scalar: Vec<Pcg32> = (0..LANES).map(|l| chain_rng(7, 3, 64 + l as u64)).collect();
+        let mut words = [0; LANES];
+        for _ in 0..100 {
+            lanes.next(&mut words);
+            for (word, rng) in words.iter().zip(&mut scalar) {
+                assert_eq!(*word, rng.next_u32());
+            }
+        }
+        lanes.skip(Jump::new(12_345));
+        lanes.next(&mut words);
+        for (word, rng) in words.iter().zip(&mut scalar) {
+            rng.advance(12_345);
+            assert_eq!(*word, rng.next_u32());
+        }
+    }
+
+    #[test]
+    fn seed_domain_and_chain_all_matter() {
+        let starts = [
+            start(1, 0, 0),
+            start(0, 1, 0),
+            start(0, 0, 1),
+            start(0, 0, 0),
+            start(1, 1, 0),
+        ];
+        for (i, a) in starts.iter().enumerate() {
+            for b in &starts[..i] {
+                assert_ne!(a, b);
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Telegraph elements: spins that flip at rates σ(±2I)/τ0, with inputs from spins at once or through RC nodes.
+//!
+//! Each step, spin after spin in node order: with probability 1 − e^{−h/τ0} it is drawn anew from P(+1) = σ(2I), else kept.
+//! That is the exact two-state propagator at fixed input, and for direct symmetric inputs it leaves the Boltzmann law
+//! invariant at any h. Inputs through RC nodes are one step old; the nodes themselves take Euler–Maruyama steps.
+
+use super::LANES;
+use super::euler_maruyama::EulerMaruyamaStepper;
+use super::force::row_entries;
+use super::process::{LevelInput, Linear, Process};
+use super::real::Real;
+use super::scheme::{Setting, Stepper};
+use super::simd::{Kernel, dispatch};
+use super::streams::Jump;
+use super::tile::{Row, Tile, uniform_words};
+use crate::error::{Error, Result};
+
+/// Sparse rows in the engine's type.
+type Rows<R> = Vec<Vec<(usize, R)>>;
+
+fn rows<R: Real>(linear: &Linear, n: usize) -> Rows<R> {
+    (0..n)
+        .map(|i| {
+            row_entries(linear, i)
+                .into_iter()
+                .map(|(j, v)| (j, R::from_f64(v)))
+                .collect()
+        })
+        .collect()
+}
+
+enum Input<R: Real> {
+    Direct {
+        field: Vec<R>,
+        coupling: Rows<R>,
+    },
+    Node {
+        gain: Vec<R>,
+        offset: Vec<R>,
+        drive: Rows<R>,
+        synapses: Box<EulerMaruyamaStepper<R>>,
+    },
+}
+
+/// Steps the spins of a process, and the RC nodes that feed them.
+pub struct TelegraphStepper<R: Real> {
+    refresh: Vec<R>,
+    clamped: Vec<bool>,
+    skip: Jump,
+    input: Input<R>,
+}
+
+impl<R: Real> TelegraphStepper<R> {
+    /// Prepares the spins of `process`; `setting.clamped` refers to spins.
+    ///
+    /// # Errors
+    /// No spins, a step that is not positive, or unstable RC nodes.
+    pub fn new(process: &Process, setting: &Setting<'_>) -> Result<Self> {
+        let Some(levels) = &process.levels else {
+            return Err(Error::invalid(
+                "plan.scheme",
+                "\"telegraph\"",
+                "a process with two-state elements",
+            ));
+        };
+        if !(setting.step > 0.0 && setting.step.is_finite()) {
+            return Err(Error::invalid("plan.step", setting.step, "a positive time"));
+        }
+        let n = levels.tau.len();
+        let convert = |v: &[f64]| v.iter().map(|&v| R::from_f64(v)).collect::<Vec<R>>();
+        let input = match &levels.input {
+            LevelInput::Direct { field, coupling } => Input::Direct {
+                field: convert(field),
+                coupling: rows(coupling, n),
+            },
+            LevelInput::Node {
+                gain,
+                offset,
+                drive,
+            } => {
+                let free = vec![false; process.nodes];
+                let setting = Setting {
+                    clamped: &free,
+                    ..*setting
+                };
+                Input::Node {
+                    gain: convert(gain),
+                    offset: convert(offset),
+                    drive: rows(drive, process.nodes),
+                    synapses: Box::new(EulerMaruyamaStepper::new(process, &setting)?),
+                }
+            }
+        };
+        Ok(TelegraphStepper {
+            refresh: levels
+                .tau
+                .iter()
+                .map(|tau| R::from_f64(-(-setting.step / tau).exp_m1()))
+                .collect(),
+            clamped: setting.clamped.to_vec(),
+            skip: Jump::new(R::WORDS),
+            input,
+        })
+    }
+
+    #[inline(always)]
+    fn step_spins(&self, tile: &mut Tile<R>) {
+        let two = R::from_f64(2.0);
+        let mut words = [[0u32; LANES]; 2];
+        for i in 0..self.refresh.len() {
+            if self.clamped[i] {
+                tile.rng.skip(self.skip);
+                continue;
+            }
+            let mut input: Row<R>;
+            match &self.input {
+                Input::Direct { field, coupling } => {
+                    input = [field[i]; LANES];
+                    for &(j, value) in &coupling[i] {
+                        for lane in 0..LANES {
+                            input[lane] = value.fma(tile.levels[j][lane], input[lane]);
+                        }
+                    }
+                }
+                Input::Node { gain, offset, .. } => {
+                    input = [offset[i]; LANES];
+                    for lane in 0..LANES {
+                        input[lane] = gain[i].fma(tile.spare[i][lane], input[lane]);
+                    }
+                }
+            }
+            uniform_words::<R>(&mut tile.rng, &mut words);
+            for lane in 0..LANES {
+                let u = R::uniform([words[0][lane], words[1][lane]]);
+                let up = self.refresh[i] * (two * input[lane]).logistic();
+                let old = tile.levels[i][lane];
+                let drawn = if u <= up { R::ONE } else { -R::ONE };
+                tile.levels[i][lane] = if u <= self.refresh[i] { drawn } else { old };
+            }
+        }
+    }
+}
+
+struct Advance<'a, R: Real> {
+    stepper: &'a TelegraphStepper<R>,
+    tile: &'a mut Tile<R>,
+    steps: u64,
+}
+
+impl<R: Real> Kernel for Advance<'_, R> {
+    #[inline(always)]
+    fn run(self) {
+        let (stepper, tile) = (self.stepper, self.tile);
+        for _ in 0..self.steps {
+            if let Input::Node {
+                drive, synapses, ..
+            } = &stepper.input
+            {
+                for (i, row) in drive.iter().enumerate() {
+                    let mut pull = [synapses.constant(i); LANES];
+                    for &(j, value) in row {
+                        for lane in 0..LANES {
+                            pull[lane] = value.fma(tile.levels[j][lane], pull[lane]);
+                        }
+                    }
+                    tile.drive[i] = pull;
+                }
+                synapses.step_once(tile);
+            }
+            stepper.step_spins(tile);
+        }
+        if let Input::Node { synapses, .. } = &stepper.input {
+            synapses.store(tile);
+        }
+    }
+}
+
+impl<R: Real> Stepper<R> for TelegraphStepper<R> {
+    fn begin(&self, tile: &mut Tile<R>) {
+        if let Input::Node { synapses, .. } = &self.input {
+            synapses.begin_tile(tile);
+        }
+    }
+
+    fn advance(&self, tile: &mut Tile<R>, steps: u64) {
+        dispatch(Advance {
+            stepper: self,
+            tile,
+            steps,
+        });
+    }
+}
