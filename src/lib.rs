@@ -1,5 +1,6 @@
 //! thermochip
 #![allow(missing_docs)]
+pub mod circuit;
 pub mod dynamics;
 pub mod energy;
 pub mod error;

@@ -1,0 +1,336 @@
+//! From a netlist to a process, scaled to a voltage unit V_u and a time τ.
+//!
+//! With v = V/V_u and s = t/τ, Kirchhoff's law C dV = I dt + dQ_noise becomes M dv = F ds + S dW where M = C/C_u,
+//! F = I τ/(C_u V_u), SSᵀ = K τ/(C_u V_u)², K = Σ 2kTg bbᵀ, and C_u is the mean diagonal of C. A diagonal C is divided
+//! out; otherwise C stays, factorised.
+
+use super::element::{Circuit, Element, ElementId};
+use crate::dynamics::{EnvelopeFactor, Linear, Mass, Noise, Process};
+use crate::error::{Error, Result};
+use uom::si::electric_current::ampere;
+use uom::si::electrical_conductance::siemens;
+use uom::si::f64::{ElectricCurrent, ElectricalConductance};
+
+/// Boltzmann's constant, J/K (exact).
+pub(super) const BOLTZMANN: f64 = 1.380_649e-23;
+
+/// Largest all-to-all network kept as a dense matrix when at least a quarter of its pairs are joined.
+const DENSE_SHARE: usize = 4;
+
+/// An assembled circuit: the process, and where each element's value sits in it.
+#[derive(Clone, Debug)]
+pub struct Assembly {
+    circuit: Circuit,
+    process: Process,
+    voltage_unit: f64,
+    time_unit: f64,
+    /// 1/C_ii for diagonal C, 1/C_u otherwise.
+    inverse_capacitance: Vec<f64>,
+    /// Noise intensity K_ii of each node, for diagonal noise: updated when a noisy element changes.
+    intensity: Option<Vec<f64>>,
+}
+
+impl Circuit {
+    /// Assembles the netlist into a process in units of `voltage_unit` (V) and `time_unit` (s).
+    ///
+    /// # Errors
+    /// No nodes, a node without capacitance, or coupling capacitors that make C singular.
+    pub fn assemble(&self, voltage_unit: f64, time_unit: f64) -> Result<Assembly> {
+        let n = self.nodes();
+        if n == 0 {
+            return Err(Error::invalid("circuit", "no nodes", "at least one node"));
+        }
+        let (mass, inverse_capacitance) = self.capacitance()?;
+        let mut assembly = Assembly {
+            circuit: self.clone(),
+            process: Process {
+                nodes: n,
+                polynomial: Vec::new(),
+                linear: Linear::Sparse(vec![Vec::new(); n]),
+                mass,
+                noise: Noise::Diagonal(vec![0.0; n]),
+                rails: self.rails.map(|rail| vec![rail / voltage_unit; n]),
+                levels: None,
+            },
+            voltage_unit,
+            time_unit,
+            inverse_capacitance,
+            intensity: None,
+        };
+        assembly.fill()?;
+        Ok(assembly)
+    }
+
+    /// M (in units of C_u, unless C is diagonal) and the factor that turns currents into forces.
+    fn capacitance(&self) -> Result<(Mass, Vec<f64>)> {
+        let n = self.nodes();
+        let mut diagonal = vec![0.0; n];
+        let mut floating = Vec::new();
+        for element in &self.elements {
+            if let Element::Capacitor { a, b, farads } = element {
+                diagonal[*a] += farads;
+                if let Some(b) = b {
+                    diagonal[*b] += farads;
+                    floating.push((*a.max(b), *a.min(b), *farads));
+                }
+            }
+        }
+        if let Some(i) = diagonal.iter().position(|&c| c == 0.0) {
+            let value = format!("\"{}\" has no capacitance", self.names[i]);
+            return Err(Error::invalid("node", value, "a capacitor on every node"));
+        }
+        if floating.is_empty() {
+            return Ok((Mass::Identity, diagonal.iter().map(|c| 1.0 / c).collect()));
+        }
+        let unit = diagonal.iter().sum::<f64>() / n as f64;
+        let mut lower: Vec<std::collections::BTreeMap<usize, f64>> = vec![Default::default(); n];
+        for (i, c) in diagonal.iter().enumerate() {
+            lower[i].insert(i, c / unit);
+        }
+        for (i, j, c) in floating {
+            *lower[i].entry(j).or_insert(0.0) -= c / unit;
+        }
+        let rows: Vec<Vec<(usize, f64)>> = lower
+            .into_iter()
+            .map(|row| row.into_iter().collect())
+            .collect();
+        let factor = EnvelopeFactor::new(&rows, false).map_err(|_| {
+            Error::invalid(
+                "circuit",
+                "a group of nodes joined only by coupling capacitors",
+                "a capacitor to ground in every such group (C is singular)",
+            )
+        })?;
+        Ok((Mass::Factor(factor), vec![1.0 / unit; n]))
+    }
+}
+
+impl Assembly {
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// V_u in volts.
+    pub fn voltage_unit(&self) -> f64 {
+        self.voltage_unit
+    }
+
+    /// τ in seconds.
+    pub fn time_unit(&self) -> f64 {
+        self.time_unit
+    }
+
+    /// Computes every number of the process from the elements.
+    fn fill(&mut self) -> Result<()> {
+        let n = self.circuit.nodes();
+        let degree = self.circuit.elements.iter().map(|element| match element {
+            Element::Polynomial { coefficients, .. } => coefficients.len(),
+            Element::Current { .. } => 1,
+            _ => 0,
+        });
+        let mut polynomial = vec![vec![0.0; n]; degree.max().unwrap_or(0)];
+        let mut rows: Vec<std::collections::BTreeMap<usize, f64>> = vec![Default::default(); n];
+        let mut intensity = vec![0.0; n];
+        let mut floating = Vec::new();
+        for element in &self.circuit.elements {
+            match element {
+                Element::Capacitor { .. } => {}
+                Element::Resistor {
+                    a,
+                    b,
+                    conductance,
+                    kelvins,
+                } => {
+                    let g = conductance * self.conductance_unit(*a);
+                    *rows[*a].entry(*a).or_insert(0.0) -= g;
+                    let k = 2.0 * BOLTZMANN * kelvins * conductance;
+                    intensity[*a] += k;
+                    if let Some(b) = b {
+                        let back = conductance * self.conductance_unit(*b);
+                        *rows[*b].entry(*b).or_insert(0.0) -= back;
+                        *rows[*a].entry(*b).or_insert(0.0) += g;
+                        *rows[*b].entry(*a).or_insert(0.0) += back;
+                        intensity[*b] += k;
+                        if k > 0.0 {
+                            floating.push((*a.max(b), *a.min(b), k));
+                        }
+                    }
+                }
+                Element::Transconductor {
+                    from,
+                    into,
+                    conductance,
+                    kelvins,
+                    excess,
+                } => {
+                    *rows[*into].entry(*from).or_insert(0.0) +=
+                        conductance * self.conductance_unit(*into);
+                    intensity[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs();
+                }
+                Element::Polynomial { node, coefficients } => {
+                    for (k, c) in coefficients.iter().enumerate() {
+                        polynomial[k][*node] -=
+                            c * self.current_unit(*node) * self.voltage_unit.powi(k as i32);
+                    }
+                }
+                Element::Current { node, amperes } => {
+                    polynomial[0][*node] += amperes * self.current_unit(*node);
+                }
+                Element::Noise { node, density } => intensity[*node] += density,
+            }
+        }
+        let entries: usize = rows.iter().map(|row| row.len()).sum();
+        self.process.linear = if DENSE_SHARE * entries > n * n && n > 1 {
+            let mut dense = nalgebra::DMatrix::zeros(n, n);
+            for (i, row) in rows.iter().enumerate() {
+                for (&j, &value) in row {
+                    dense[(i, j)] = value;
+                }
+            }
+            Linear::Dense(dense)
+        } else {
+            Linear::Sparse(
+                rows.into_iter()
+                    .map(|row| row.into_iter().collect())
+                    .collect(),
+            )
+        };
+        self.process.polynomial = polynomial;
+        self.process.noise = self.noise(&intensity, &floating)?;
+        self.intensity = floating.is_empty().then_some(intensity);
+        Ok(())
+    }
+
+    fn noise(&self, intensity: &[f64], floating: &[(usize, usize, f64)]) -> Result<Noise> {
+        if floating.is_empty() {
+            let sigma = (0..intensity.len())
+                .map(|i| self.sigma(i, intensity[i]))
+                .collect();
+            return Ok(Noise::Diagonal(sigma));
+        }
+        let mut lower: Vec<std::collections::BTreeMap<usize, f64>> =
+            vec![Default::default(); intensity.len()];
+        let scale =
+            |i: usize, j: usize| self.current_unit(i) * self.current_unit(j) / self.time_unit;
+        for (i, &k) in intensity.iter().enumerate() {
+            lower[i].insert(i, k * scale(i, i));
+        }
+        for &(i, j, k) in floating {
+            *lower[i].entry(j).or_insert(0.0) -= k * scale(i, j);
+        }
+        let rows: Vec<Vec<(usize, f64)>> = lower
+            .into_iter()
+            .map(|row| row.into_iter().collect())
+            .collect();
+        Ok(Noise::Factor(EnvelopeFactor::new(&rows, true)?))
+    }
+
+    /// A conductance into node `i` times this is a coefficient of L.
+    fn conductance_unit(&self, i: usize) -> f64 {
+        self.time_unit * self.inverse_capacitance[i]
+    }
+
+    /// A current into node `i` times this is a force.
+    fn current_unit(&self, i: usize) -> f64 {
+        self.time_unit * self.inverse_capacitance[i] / self.voltage_unit
+    }
+
+    /// Noise amplitude of node `i` with current-noise intensity K_ii (A²·s).
+    fn sigma(&self, i: usize, intensity: f64) -> f64 {
+        (intensity / self.time_unit).sqrt() * self.current_unit(i)
+    }
+
+    /// Reprograms a transconductor: its entry of L and its node's noise change, nothing is assembled anew.
+    ///
+    /// # Errors
+    /// As [`Circuit::set_transconductance`].
+    pub fn set_transconductance(
+        &mut self,
+        id: ElementId,
+        value: ElectricalConductance,
+    ) -> Result<()> {
+        let Some(Element::Transconductor {
+            from,
+            into,
+            conductance: old,
+            kelvins,
+            excess,
+        }) = self.circuit.elements.get(id.0).cloned()
+        else {
+            return self.circuit.set_transconductance(id, value);
+        };
+        self.circuit.set_transconductance(id, value)?;
+        let change = value.get::<siemens>() - old;
+        let unit = self.conductance_unit(into);
+        match &mut self.process.linear {
+            Linear::Dense(matrix) => matrix[(into, from)] += change * unit,
+            Linear::Sparse(rows) => {
+                if let Some(entry) = rows[into].iter_mut().find(|e| e.0 == from) {
+                    entry.1 += change * unit;
+                }
+            }
+        }
+        let more = 2.0 * BOLTZMANN * kelvins * excess * (value.get::<siemens>().abs() - old.abs());
+        if more != 0.0 {
+            match &mut self.intensity {
+                Some(intensity) => {
+                    intensity[into] += more;
+                    let k = intensity[into];
+                    let sigma = self.sigma(into, k);
+                    if let Noise::Diagonal(values) = &mut self.process.noise {
+                        values[into] = sigma;
+                    }
+                }
+                None => self.fill()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reprograms a current source.
+    ///
+    /// # Errors
+    /// As [`Circuit::set_current`].
+    pub fn set_current(&mut self, id: ElementId, value: ElectricCurrent) -> Result<()> {
+        let Some(Element::Current { node, amperes }) = self.circuit.elements.get(id.0).cloned()
+        else {
+            return self.circuit.set_current(id, value);
+        };
+        self.circuit.set_current(id, value)?;
+        let unit = self.current_unit(node);
+        self.process.polynomial[0][node] += (value.get::<ampere>() - amperes) * unit;
+        Ok(())
+    }
+
+    /// Noise power of each node from its elements' own thermal noise, as a share of the node's whole noise power.
+    pub fn excess_noise_share(&self) -> Vec<f64> {
+        let n = self.circuit.nodes();
+        let (mut own, mut all) = (vec![0.0; n], vec![0.0; n]);
+        for element in &self.circuit.elements {
+            match element {
+                Element::Transconductor {
+                    into,
+                    conductance,
+                    kelvins,
+                    excess,
+                    ..
+                } => {
+                    own[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs();
+                }
+                Element::Noise { node, density } => all[*node] += density,
+                _ => {}
+            }
+        }
+        own.iter()
+            .zip(all)
+            .map(|(own, rest)| {
+                if own + rest > 0.0 {
+                    own / (own + rest)
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    }
+}
