@@ -105,6 +105,17 @@ impl Error {
         }
     }
 
+    /// Names the field of an [`Error::Invalid`] that does not name one yet.
+    #[must_use]
+    pub fn at(mut self, name: &str) -> Self {
+        if let Error::Invalid { field, .. } = &mut self
+            && field.is_empty()
+        {
+            *field = name.to_owned();
+        }
+        self
+    }
+
     /// Attaches the file to an error that does not name one yet.
     #[must_use]
     pub fn in_file(mut self, path: &Path) -> Self {

@@ -4,4 +4,7 @@ pub mod circuit;
 pub mod dynamics;
 pub mod energy;
 pub mod error;
+pub mod hardware;
+pub mod sampler;
 pub mod testing;
+pub mod units;

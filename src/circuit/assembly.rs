@@ -26,8 +26,6 @@ pub struct Assembly {
     time_unit: f64,
     /// 1/C_ii for diagonal C, 1/C_u otherwise.
     inverse_capacitance: Vec<f64>,
-    /// Noise intensity K_ii of each node, for diagonal noise: updated when a noisy element changes.
-    intensity: Option<Vec<f64>>,
 }
 
 impl Circuit {
@@ -55,7 +53,6 @@ impl Circuit {
             voltage_unit,
             time_unit,
             inverse_capacitance,
-            intensity: None,
         };
         assembly.fill()?;
         Ok(assembly)
@@ -124,60 +121,31 @@ impl Assembly {
     /// Computes every number of the process from the elements.
     fn fill(&mut self) -> Result<()> {
         let n = self.circuit.nodes();
-        let degree = self.circuit.elements.iter().map(|element| match element {
-            Element::Polynomial { coefficients, .. } => coefficients.len(),
-            Element::Current { .. } => 1,
-            _ => 0,
-        });
-        let mut polynomial = vec![vec![0.0; n]; degree.max().unwrap_or(0)];
         let mut rows: Vec<std::collections::BTreeMap<usize, f64>> = vec![Default::default(); n];
-        let mut intensity = vec![0.0; n];
-        let mut floating = Vec::new();
         for element in &self.circuit.elements {
             match element {
-                Element::Capacitor { .. } => {}
                 Element::Resistor {
-                    a,
-                    b,
-                    conductance,
-                    kelvins,
+                    a, b, conductance, ..
                 } => {
                     let g = conductance * self.conductance_unit(*a);
                     *rows[*a].entry(*a).or_insert(0.0) -= g;
-                    let k = 2.0 * BOLTZMANN * kelvins * conductance;
-                    intensity[*a] += k;
                     if let Some(b) = b {
                         let back = conductance * self.conductance_unit(*b);
                         *rows[*b].entry(*b).or_insert(0.0) -= back;
                         *rows[*a].entry(*b).or_insert(0.0) += g;
                         *rows[*b].entry(*a).or_insert(0.0) += back;
-                        intensity[*b] += k;
-                        if k > 0.0 {
-                            floating.push((*a.max(b), *a.min(b), k));
-                        }
                     }
                 }
                 Element::Transconductor {
                     from,
                     into,
                     conductance,
-                    kelvins,
-                    excess,
+                    ..
                 } => {
                     *rows[*into].entry(*from).or_insert(0.0) +=
                         conductance * self.conductance_unit(*into);
-                    intensity[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs();
                 }
-                Element::Polynomial { node, coefficients } => {
-                    for (k, c) in coefficients.iter().enumerate() {
-                        polynomial[k][*node] -=
-                            c * self.current_unit(*node) * self.voltage_unit.powi(k as i32);
-                    }
-                }
-                Element::Current { node, amperes } => {
-                    polynomial[0][*node] += amperes * self.current_unit(*node);
-                }
-                Element::Noise { node, density } => intensity[*node] += density,
+                _ => {}
             }
         }
         let entries: usize = rows.iter().map(|row| row.len()).sum();
@@ -196,9 +164,59 @@ impl Assembly {
                     .collect(),
             )
         };
+        self.fill_nodes()
+    }
+
+    /// The forces and noise that belong to single nodes, summed over the elements in order.
+    fn fill_nodes(&mut self) -> Result<()> {
+        let n = self.circuit.nodes();
+        let degree = self.circuit.elements.iter().map(|element| match element {
+            Element::Polynomial { coefficients, .. } => coefficients.len(),
+            Element::Current { .. } => 1,
+            _ => 0,
+        });
+        let mut polynomial = vec![vec![0.0; n]; degree.max().unwrap_or(0)];
+        let mut intensity = vec![0.0; n];
+        let mut floating = Vec::new();
+        for element in &self.circuit.elements {
+            match element {
+                Element::Capacitor { .. } => {}
+                Element::Resistor {
+                    a,
+                    b,
+                    conductance,
+                    kelvins,
+                } => {
+                    let k = 2.0 * BOLTZMANN * kelvins * conductance;
+                    intensity[*a] += k;
+                    if let Some(b) = b {
+                        intensity[*b] += k;
+                        if k > 0.0 {
+                            floating.push((*a.max(b), *a.min(b), k));
+                        }
+                    }
+                }
+                Element::Transconductor {
+                    into,
+                    conductance,
+                    kelvins,
+                    excess,
+                    ..
+                } => intensity[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs(),
+                Element::Polynomial { node, coefficients } => {
+                    for (k, c) in coefficients.iter().enumerate() {
+                        polynomial[k][*node] -=
+                            c * self.current_unit(*node) * self.voltage_unit.powi(k as i32);
+                    }
+                }
+                Element::Current { node, amperes } => {
+                    polynomial[0][*node] += amperes * self.current_unit(*node)
+                }
+                Element::Noise { node, density } => intensity[*node] += density,
+            }
+        }
         self.process.polynomial = polynomial;
         self.process.noise = self.noise(&intensity, &floating)?;
-        self.intensity = floating.is_empty().then_some(intensity);
         Ok(())
     }
 
@@ -241,66 +259,51 @@ impl Assembly {
         (intensity / self.time_unit).sqrt() * self.current_unit(i)
     }
 
-    /// Reprograms a transconductor: its entry of L and its node's noise change, nothing is assembled anew.
+    /// Reprograms transconductances (S) and source currents (A): numbers change, nothing is assembled anew.
     ///
     /// # Errors
-    /// As [`Circuit::set_transconductance`].
-    pub fn set_transconductance(
+    /// As [`Circuit::set_transconductance`] and [`Circuit::set_current`].
+    pub fn set_values(
         &mut self,
-        id: ElementId,
-        value: ElectricalConductance,
+        transconductances: &[(ElementId, f64)],
+        currents: &[(ElementId, f64)],
     ) -> Result<()> {
-        let Some(Element::Transconductor {
-            from,
-            into,
-            conductance: old,
-            kelvins,
-            excess,
-        }) = self.circuit.elements.get(id.0).cloned()
-        else {
-            return self.circuit.set_transconductance(id, value);
-        };
-        self.circuit.set_transconductance(id, value)?;
-        let change = value.get::<siemens>() - old;
-        let unit = self.conductance_unit(into);
-        match &mut self.process.linear {
-            Linear::Dense(matrix) => matrix[(into, from)] += change * unit,
-            Linear::Sparse(rows) => {
-                if let Some(entry) = rows[into].iter_mut().find(|e| e.0 == from) {
-                    entry.1 += change * unit;
-                }
+        for &(id, value) in transconductances {
+            let Some(&Element::Transconductor {
+                from,
+                into,
+                conductance: old,
+                ..
+            }) = self.circuit.elements.get(id.0)
+            else {
+                return self
+                    .circuit
+                    .set_transconductance(id, ElectricalConductance::new::<siemens>(value));
+            };
+            self.circuit
+                .set_transconductance(id, ElectricalConductance::new::<siemens>(value))?;
+            let unit = self.conductance_unit(into);
+            let entry = match &mut self.process.linear {
+                Linear::Dense(matrix) => Some(&mut matrix[(into, from)]),
+                Linear::Sparse(rows) => rows[into]
+                    .iter_mut()
+                    .find(|e| e.0 == from)
+                    .map(|e| &mut e.1),
+            };
+            if let Some(entry) = entry {
+                // The sole contributor is written as a fresh assembly would write it, to the last bit.
+                *entry = if *entry == old * unit {
+                    value * unit
+                } else {
+                    *entry + (value - old) * unit
+                };
             }
         }
-        let more = 2.0 * BOLTZMANN * kelvins * excess * (value.get::<siemens>().abs() - old.abs());
-        if more != 0.0 {
-            match &mut self.intensity {
-                Some(intensity) => {
-                    intensity[into] += more;
-                    let k = intensity[into];
-                    let sigma = self.sigma(into, k);
-                    if let Noise::Diagonal(values) = &mut self.process.noise {
-                        values[into] = sigma;
-                    }
-                }
-                None => self.fill()?,
-            }
+        for &(id, value) in currents {
+            self.circuit
+                .set_current(id, ElectricCurrent::new::<ampere>(value))?;
         }
-        Ok(())
-    }
-
-    /// Reprograms a current source.
-    ///
-    /// # Errors
-    /// As [`Circuit::set_current`].
-    pub fn set_current(&mut self, id: ElementId, value: ElectricCurrent) -> Result<()> {
-        let Some(Element::Current { node, amperes }) = self.circuit.elements.get(id.0).cloned()
-        else {
-            return self.circuit.set_current(id, value);
-        };
-        self.circuit.set_current(id, value)?;
-        let unit = self.current_unit(node);
-        self.process.polynomial[0][node] += (value.get::<ampere>() - amperes) * unit;
-        Ok(())
+        self.fill_nodes()
     }
 
     /// Noise power of each node from its elements' own thermal noise, as a share of the node's whole noise power.

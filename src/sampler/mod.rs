@@ -1,8 +1,53 @@
 //! One interface for everything that samples: a programmed die, digital Langevin, Gibbs.
 
+mod analog;
+mod digital;
+mod lower;
+
+pub use analog::{AnalogSampler, StepRule};
+pub use digital::{GibbsSampler, LangevinSampler};
+pub use lower::{langevin_process, spin_process, stiffness};
+
 use crate::energy::Parameters;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// How a caller follows and stops long runs.
+#[derive(Clone)]
+pub struct Follow {
+    /// Raised to stop early.
+    pub interrupted: Arc<AtomicBool>,
+    /// Called with the number of chain-steps just taken, from any thread.
+    pub progress: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+impl Follow {
+    /// Never stops, tells nobody.
+    pub fn silent() -> Self {
+        Follow {
+            interrupted: Arc::new(AtomicBool::new(false)),
+            progress: Arc::new(|_| {}),
+        }
+    }
+
+    fn control(&self) -> crate::dynamics::Control<'_> {
+        crate::dynamics::Control {
+            interrupted: &self.interrupted,
+            progress: &*self.progress,
+        }
+    }
+}
+
+impl std::fmt::Debug for Follow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follow")
+            .field("interrupted", &self.interrupted)
+            .finish_non_exhaustive()
+    }
+}
 
 /// How long a phase lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,4 +165,20 @@ pub trait Sampler: Send {
     fn run(&mut self, phase: &Phase) -> Result<Run>;
     /// Programs new fields and couplings, on the same graph; returns the cost of writing them.
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost>;
+}
+
+/// The mask of a clamp over `nodes` nodes.
+///
+/// # Errors
+/// A node that does not exist.
+fn clamp_mask(clamp: Option<&Clamp>, nodes: usize) -> Result<Vec<bool>> {
+    let mut mask = vec![false; nodes];
+    for &node in clamp.map_or(&[][..], |c| &c.nodes) {
+        let Some(entry) = mask.get_mut(node) else {
+            let expected = format!("node indices below {nodes}");
+            return Err(crate::error::Error::invalid("clamp.nodes", node, expected));
+        };
+        *entry = true;
+    }
+    Ok(mask)
 }

@@ -1,0 +1,354 @@
+//! Model cards: datasheets in TOML, every number with unit, provenance label and source.
+
+use crate::error::{Error, Result};
+use crate::units::{Dimension, parse};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Where a number comes from.
+pub const LABELS: &[&str] = &[
+    "measured",
+    "spice",
+    "paper-model",
+    "textbook",
+    "assumption",
+    "low-trust",
+];
+
+/// The shipped cards, as files.
+const SHIPPED: &[(&str, &str)] = &[
+    (
+        "rc_gaussian",
+        include_str!("../../hw_models/rc_gaussian.toml"),
+    ),
+    (
+        "soft_spin_cmos",
+        include_str!("../../hw_models/soft_spin_cmos.toml"),
+    ),
+    (
+        "pbit_cmos_subthreshold",
+        include_str!("../../hw_models/pbit_cmos_subthreshold.toml"),
+    ),
+];
+
+/// Every parameter a card may have: block, name, dimension.
+const PARAMETERS: &[(&str, &str, Dimension)] = &[
+    ("physics", "capacitance", Dimension::Capacitance),
+    ("physics", "tau", Dimension::Time),
+    ("physics", "noise_temperature", Dimension::Temperature),
+    ("physics", "temperature", Dimension::Temperature),
+    ("physics", "excess_noise", Dimension::Number),
+    ("physics", "quartic_cell", Dimension::Number),
+    ("physics", "bias_gain", Dimension::Number),
+    ("physics", "synapse_tau", Dimension::Time),
+    ("physics", "synapse_capacitance", Dimension::Capacitance),
+    ("limits", "max_nodes", Dimension::Number),
+    ("limits", "rails", Dimension::Voltage),
+    ("limits", "coupling_max", Dimension::Number),
+    ("limits", "field_max", Dimension::Number),
+    ("limits", "dac_bits", Dimension::Number),
+    ("nonidealities", "offset", Dimension::Voltage),
+    ("nonidealities", "coupling_sigma", Dimension::Number),
+    ("nonidealities", "tau_sigma", Dimension::Number),
+    (
+        "nonidealities",
+        "noise_temperature_sigma",
+        Dimension::Number,
+    ),
+    ("nonidealities", "synapse", Dimension::Number),
+    ("readout", "sample_period", Dimension::Time),
+    ("readout", "adc_bits", Dimension::Number),
+    ("costs", "write_energy", Dimension::Energy),
+    ("costs", "sample_energy", Dimension::Energy),
+    ("costs", "read_energy", Dimension::Energy),
+    ("costs", "host_energy", Dimension::Energy),
+    ("costs", "standby_power", Dimension::Power),
+];
+
+/// Parameters that must be above zero; the others must be zero or more.
+const POSITIVE: &[&str] = &[
+    "capacitance",
+    "tau",
+    "noise_temperature",
+    "synapse_tau",
+    "synapse_capacitance",
+    "max_nodes",
+    "rails",
+    "coupling_max",
+    "field_max",
+    "dac_bits",
+    "adc_bits",
+    "sample_period",
+    "bias_gain",
+];
+
+/// How a chip holds an energy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Capacitor nodes with injected noise; the energy sits in conductances.
+    InjectedNoise,
+    /// Two-state elements with rates set by their bias.
+    Telegraph,
+}
+
+/// One number of a card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// As written, with unit.
+    pub value: String,
+    /// One of [`LABELS`].
+    pub label: String,
+    /// Where it comes from.
+    pub source: String,
+    /// The value in SI, once checked.
+    #[serde(skip)]
+    pub si: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    title: String,
+    kind: Kind,
+    #[serde(default)]
+    unstated: Vec<String>,
+    physics: BTreeMap<String, Parameter>,
+    limits: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    nonidealities: BTreeMap<String, Parameter>,
+    readout: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    costs: BTreeMap<String, Parameter>,
+}
+
+/// A parsed card.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// Name.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// How it holds an energy.
+    pub kind: Kind,
+    /// What nobody published.
+    pub unstated: Vec<String>,
+    /// `block.name` → parameter.
+    pub parameters: BTreeMap<String, Parameter>,
+    /// The file.
+    pub toml: String,
+}
+
+/// The nearest of `known` to `word`, if it is near at all.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|k| (strsim::jaro_winkler(word, k), k))
+        .filter(|(score, _)| *score > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k.to_owned())
+}
+
+/// Names of the shipped cards.
+pub fn names() -> Vec<&'static str> {
+    SHIPPED.iter().map(|c| c.0).collect()
+}
+
+/// A shipped card.
+///
+/// # Errors
+/// An unknown name; the message lists the known ones.
+pub fn card(name: &str) -> Result<Card> {
+    match SHIPPED.iter().find(|c| c.0 == name) {
+        Some((_, text)) => Card::parse(text),
+        None => {
+            let expected = format!(
+                "one of {}, or the path of a card (.toml)",
+                names().join(", ")
+            );
+            Err(Error::invalid(
+                "hardware.model",
+                format!("\"{name}\""),
+                expected,
+            ))
+        }
+    }
+}
+
+impl Card {
+    /// Parses and checks a card.
+    ///
+    /// # Errors
+    /// TOML that is not a card; an unknown parameter (with the nearest known one), a wrong unit, an unknown label, a
+    /// value out of range, or a required parameter missing.
+    pub fn parse(text: &str) -> Result<Self> {
+        let file: File = toml::from_str(text).map_err(|e| {
+            let line = e
+                .span()
+                .map_or(1, |s| text[..s.start].lines().count().max(1));
+            let reason = e.message().lines().next().unwrap_or_default().to_owned();
+            Error::invalid(format!("line {line}"), reason, "a model card")
+        })?;
+        let mut card = Card {
+            name: file.name,
+            title: file.title,
+            kind: file.kind,
+            unstated: file.unstated,
+            parameters: BTreeMap::new(),
+            toml: text.to_owned(),
+        };
+        let blocks = [
+            ("physics", file.physics),
+            ("limits", file.limits),
+            ("nonidealities", file.nonidealities),
+            ("readout", file.readout),
+            ("costs", file.costs),
+        ];
+        for (block, parameters) in blocks {
+            for (name, parameter) in parameters {
+                if !LABELS.contains(&parameter.label.as_str()) {
+                    let expected = format!("one of {}", LABELS.join(", "));
+                    let field = format!("{block}.{name}.label");
+                    return Err(Error::invalid(
+                        field,
+                        format!("\"{}\"", parameter.label),
+                        expected,
+                    ));
+                }
+                let key = format!("{block}.{name}");
+                if key == "limits.topology" {
+                    if parameter.value != "all-to-all" {
+                        let value = format!("\"{}\"", parameter.value);
+                        return Err(Error::invalid(key, value, "\"all-to-all\""));
+                    }
+                    continue;
+                }
+                card.put(&key, parameter)?;
+            }
+        }
+        let required: &[&str] = match card.kind {
+            Kind::InjectedNoise => &[
+                "physics.capacitance",
+                "physics.tau",
+                "physics.noise_temperature",
+                "physics.temperature",
+            ],
+            Kind::Telegraph => &["physics.tau", "physics.bias_gain", "physics.temperature"],
+        };
+        for key in required.iter().chain(&["readout.sample_period"]) {
+            if !card.parameters.contains_key(*key) {
+                return Err(Error::invalid(
+                    *key,
+                    "nothing",
+                    "this parameter on the card",
+                ));
+            }
+        }
+        Ok(card)
+    }
+
+    fn put(&mut self, key: &str, mut parameter: Parameter) -> Result<()> {
+        let known = PARAMETERS
+            .iter()
+            .find(|(block, name, _)| key == format!("{block}.{name}"));
+        let Some((_, name, dimension)) = known else {
+            let all: Vec<String> = PARAMETERS
+                .iter()
+                .map(|(b, n, _)| format!("{b}.{n}"))
+                .collect();
+            return Err(Error::UnknownKey {
+                file: None,
+                key: key.to_owned(),
+                nearest: nearest(key, all.iter().map(String::as_str)),
+            });
+        };
+        parameter.si = parse(&parameter.value, *dimension).map_err(|e| e.at(key))?;
+        let positive = POSITIVE.contains(name);
+        if parameter.si < 0.0 || (positive && parameter.si == 0.0) {
+            let expected = if positive {
+                "a positive value"
+            } else {
+                "zero or more"
+            };
+            return Err(Error::invalid(
+                key,
+                format!("\"{}\"", parameter.value),
+                expected,
+            ));
+        }
+        self.parameters.insert(key.to_owned(), parameter);
+        Ok(())
+    }
+
+    /// Replaces a parameter: another design.
+    ///
+    /// # Errors
+    /// An unknown key, or a value of the wrong unit or range.
+    pub fn override_parameter(&mut self, key: &str, value: &str) -> Result<()> {
+        let parameter = Parameter {
+            value: value.to_owned(),
+            label: "assumption".to_owned(),
+            source: "override in the experiment".to_owned(),
+            si: 0.0,
+        };
+        self.put(key, parameter)
+    }
+
+    /// A parameter in SI, when the card states it.
+    pub fn get(&self, key: &str) -> Option<f64> {
+        self.parameters.get(key).map(|p| p.si)
+    }
+
+    /// A parameter that [`Card::parse`] has checked to be there; zero otherwise.
+    pub(super) fn required(&self, key: &str) -> f64 {
+        self.get(key).unwrap_or(0.0)
+    }
+
+    /// SHA-256 of the card file, hex.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.toml.as_bytes())
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_card_is_complete() {
+        for name in names() {
+            let card = card(name).unwrap();
+            assert_eq!(card.name, name);
+            for (key, parameter) in &card.parameters {
+                assert!(!parameter.source.is_empty(), "{name}: {key} has no source");
+            }
+            assert!(!card.unstated.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_card_is_said() {
+        let good = SHIPPED[1].1;
+        let message = |from: &str, to: &str| {
+            Card::parse(&good.replace(from, to))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(message("10 fF", "10 fs").contains("physics.capacitance"));
+        assert!(message("\"10 fF\"", "\"-1 fF\"").contains("positive"));
+        assert!(message("tau_sigma", "tau_sgima").contains("nonidealities.tau_sigma"));
+        assert!(message("label = \"textbook\"", "label = \"folklore\"").contains("measured"));
+        assert!(
+            card("nochip")
+                .unwrap_err()
+                .to_string()
+                .contains("soft_spin_cmos")
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Dies: a card with its mismatch drawn from a die seed, or the ideal chip.
+
+use super::card::Card;
+use crate::dynamics::streams::chain_rng;
+use crate::error::{Error, Result};
+use rand_distr::{Distribution, StandardNormal};
+
+/// The non-idealities that can be switched one by one, by name.
+pub const NONIDEALITIES: &[&str] = &[
+    "offset",
+    "coupling",
+    "tau",
+    "noise_temperature",
+    "dac",
+    "adc",
+    "rails",
+    "excess_noise",
+    "synapse",
+];
+
+/// Mixed into the die seed, so that a die and a run with one seed share no numbers.
+const DIE_DOMAIN: u64 = 0x6469_6500;
+
+/// One fabricated chip.
+#[derive(Clone, Debug)]
+pub struct Die {
+    /// Its design.
+    pub card: Card,
+    /// `None` for the ideal chip.
+    pub seed: Option<u64>,
+    on: Vec<&'static str>,
+    /// Actual physical temperature over the card's (the program does not know).
+    pub temperature_ratio: f64,
+}
+
+impl Die {
+    /// A die from its seed, with all non-idealities or `only` the named ones; `None` is the ideal chip.
+    ///
+    /// # Errors
+    /// An unknown name in `only`.
+    pub fn fabricate(card: &Card, seed: Option<u64>, only: Option<&[String]>) -> Result<Self> {
+        let on = match (seed, only) {
+            (None, _) => Vec::new(),
+            (Some(_), None) => NONIDEALITIES.to_vec(),
+            (Some(_), Some(names)) => names
+                .iter()
+                .map(|name| {
+                    NONIDEALITIES
+                        .iter()
+                        .copied()
+                        .find(|n| n == name)
+                        .ok_or_else(|| {
+                            let expected = format!("one of {}", NONIDEALITIES.join(", "));
+                            Error::invalid("hardware.only", format!("\"{name}\""), expected)
+                        })
+                })
+                .collect::<Result<_>>()?,
+        };
+        Ok(Die {
+            card: card.clone(),
+            seed,
+            on,
+            temperature_ratio: 1.0,
+        })
+    }
+
+    /// `ideal` or `die-SEED`.
+    pub fn name(&self) -> String {
+        self.seed
+            .map_or_else(|| "ideal".to_owned(), |seed| format!("die-{seed}"))
+    }
+
+    /// Whether a non-ideality is on.
+    pub fn has(&self, name: &str) -> bool {
+        self.on.contains(&name)
+    }
+
+    /// Names of the non-idealities that are on and that the card quantifies.
+    pub fn nonidealities(&self) -> Vec<String> {
+        let quantified = |name: &str| {
+            let key = match name {
+                "offset" => "nonidealities.offset",
+                "coupling" => "nonidealities.coupling_sigma",
+                "tau" => "nonidealities.tau_sigma",
+                "noise_temperature" => "nonidealities.noise_temperature_sigma",
+                "dac" => "limits.dac_bits",
+                "adc" => "readout.adc_bits",
+                "rails" => "limits.rails",
+                "excess_noise" => "physics.excess_noise",
+                _ => "nonidealities.synapse",
+            };
+            self.card.get(key).is_some()
+        };
+        self.on
+            .iter()
+            .filter(|n| quantified(n))
+            .map(|n| (*n).to_owned())
+            .collect()
+    }
+
+    /// Standard deviation of a spread that is on, 0 otherwise.
+    pub fn spread(&self, name: &str, key: &str) -> f64 {
+        if self.has(name) {
+            self.card.required(key)
+        } else {
+            0.0
+        }
+    }
+
+    /// A value that only a real die has: the card's when `name` is on.
+    pub fn limit(&self, name: &str, key: &str) -> Option<f64> {
+        if self.has(name) {
+            self.card.get(key)
+        } else {
+            None
+        }
+    }
+
+    /// The standard normal of one property of one element of this die: a pure function of (die seed, property, element).
+    pub fn deviate(&self, property: u64, element: u64) -> f64 {
+        let seed = self.seed.unwrap_or(0);
+        StandardNormal.sample(&mut chain_rng(seed, DIE_DOMAIN + property, element))
+    }
+}

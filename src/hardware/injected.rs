@@ -1,0 +1,245 @@
+//! The injected-noise encoding: C dV = −I_cell(V) dt + Σ g_ij V_j dt + I_bias dt + √(2kT_eff G0) dW at every node.
+//!
+//! With V_u = √(kT_eff/C), G0 = C/τ and V = a V_u x, a cell that draws (G0 V_u/a) ∂E_cell/∂x, couplers g_ij = (G0/a²) J_ij
+//! and biases (G0 V_u/a) b give dx = −∂E/∂x dt/(a²τ) + √(2/(a²τ)) dW exactly. Cells and couplers are active; their own
+//! noise 4kTγ|g| adds, which is why T_eff must be far above γT Σ|g|/G0.
+
+use super::dac::Dac;
+use super::die::Die;
+use super::program::{Realised, Scale};
+use crate::circuit::{Assembly, Circuit, ElementId};
+use crate::dynamics::Process;
+use crate::energy::{ContinuousEnergy, Model, Parameters, SoftSpin};
+use crate::error::{Error, Result};
+use crate::units::BOLTZMANN;
+use uom::si::capacitance::farad;
+use uom::si::electric_current::ampere;
+use uom::si::electrical_conductance::siemens;
+use uom::si::f64::{Capacitance, ElectricCurrent, ElectricalConductance, ThermodynamicTemperature};
+use uom::si::thermodynamic_temperature::kelvin;
+
+/// Properties of a die's elements, as domains of its random numbers.
+const CAPACITANCE: u64 = 1;
+const NOISE_TEMPERATURE: u64 = 2;
+const OFFSET: u64 = 3;
+const COUPLING: u64 = 4;
+
+/// A programmed array of injected-noise nodes.
+#[derive(Clone, Debug)]
+pub(super) struct InjectedChip {
+    assembly: Assembly,
+    scale: f64,
+    voltage_unit: f64,
+    unit_conductance: f64,
+    /// Per edge: the transconductor into the lower node, and into the higher.
+    couplers: Vec<(ElementId, ElementId)>,
+    biases: Vec<ElementId>,
+    realised: Realised,
+    /// Physical parameters of the die that reprogramming needs: gain of each coupler.
+    gains: Vec<(f64, f64)>,
+}
+
+impl InjectedChip {
+    /// Lays the circuit out and writes the energy's parameters.
+    pub(super) fn new(die: &Die, model: &Model, scale: Scale) -> Result<Self> {
+        let card = &die.card;
+        let Some(energy) = model.continuous().and_then(ContinuousEnergy::pairwise) else {
+            return Err(Error::invalid(
+                "energy",
+                "no pairwise form",
+                "cells and pair couplings",
+            ));
+        };
+        if energy.j4.iter().any(|&v| v != 0.0) && card.get("physics.quartic_cell") == Some(0.0) {
+            let value = format!("\"{}\" for quartic cells", card.name);
+            return Err(Error::invalid(
+                "hardware.model",
+                value,
+                "a chip with quartic cells, e.g. \"soft_spin_cmos\"",
+            ));
+        }
+        let (c, tau) = (
+            card.required("physics.capacitance"),
+            card.required("physics.tau"),
+        );
+        let t_eff = card.required("physics.noise_temperature");
+        let voltage_unit = (BOLTZMANN * t_eff / c).sqrt();
+        let g0 = c / tau;
+        let a = match scale {
+            Scale::Fixed(a) => a,
+            Scale::Fit => fitting_scale(die, &energy),
+        };
+
+        let mut circuit = Circuit::new();
+        let n = energy.j2.len();
+        let nodes = (0..n)
+            .map(|i| circuit.node(&format!("x{i}")))
+            .collect::<Result<Vec<_>>>()?;
+        let physical = ThermodynamicTemperature::new::<kelvin>(
+            card.required("physics.temperature") * die.temperature_ratio,
+        );
+        let mut biases = Vec::with_capacity(n);
+        for (i, &node) in nodes.iter().enumerate() {
+            let spread = |name: &str, key: &str, property: u64| {
+                1.0 + die.spread(name, key) * die.deviate(property, i as u64)
+            };
+            let own_c = c * spread("tau", "nonidealities.tau_sigma", CAPACITANCE);
+            let own_t = t_eff
+                * die.temperature_ratio
+                * spread(
+                    "noise_temperature",
+                    "nonidealities.noise_temperature_sigma",
+                    NOISE_TEMPERATURE,
+                );
+            circuit.capacitor(node, None, Capacitance::new::<farad>(own_c))?;
+            circuit.noise_source(
+                node,
+                ElectricalConductance::new::<siemens>(g0),
+                ThermodynamicTemperature::new::<kelvin>(own_t),
+            )?;
+            let offset =
+                die.spread("offset", "nonidealities.offset") * die.deviate(OFFSET, i as u64);
+            let c1 = g0 * 2.0 * energy.j2[i] / (a * a);
+            let c3 = g0 * 4.0 * energy.j4[i] / (a.powi(4) * voltage_unit * voltage_unit);
+            circuit.polynomial(node, shifted_cubic(c1, c3, offset))?;
+            biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(0.0))?);
+        }
+        let excess = die
+            .limit("excess_noise", "physics.excess_noise")
+            .unwrap_or(0.0);
+        let zero = ElectricalConductance::new::<siemens>(0.0);
+        let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
+        let (mut couplers, mut gains) = (Vec::new(), Vec::new());
+        for (edge, &(i, j)) in energy.couplings.edges().iter().enumerate() {
+            let down = circuit.transconductor(nodes[j], nodes[i], zero, physical, excess)?;
+            let up = circuit.transconductor(nodes[i], nodes[j], zero, physical, excess)?;
+            couplers.push((down, up));
+            let gain =
+                |direction: u64| 1.0 + sigma * die.deviate(COUPLING, 2 * edge as u64 + direction);
+            gains.push((gain(0), gain(1)));
+        }
+        if let Some(rails) = die.limit("rails", "limits.rails") {
+            circuit.rails(rails)?;
+        }
+        let assembly = circuit.assemble(a * voltage_unit, a * a * tau)?;
+        let mut chip = InjectedChip {
+            assembly,
+            scale: a,
+            voltage_unit,
+            unit_conductance: g0,
+            couplers,
+            biases,
+            realised: Realised::default(),
+            gains,
+        };
+        let parameters = Parameters {
+            fields: energy.fields.clone(),
+            couplings: energy.couplings.values().to_vec(),
+        };
+        chip.write(die, &parameters)?;
+        Ok(chip)
+    }
+
+    /// The coupling DAC, in units of J: full scale J_max a².
+    pub(super) fn coupling_dac(&self, die: &Die) -> Dac {
+        converter(die, "limits.coupling_max", self.scale * self.scale)
+    }
+
+    /// Writes fields and couplings through the DACs and the couplers' gain errors.
+    pub(super) fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
+        let couplings = self.coupling_dac(die);
+        let fields = converter(die, "limits.field_max", self.scale);
+        let a = self.scale;
+        let mut realised = Realised::default();
+        let mut transconductances = Vec::with_capacity(2 * self.couplers.len());
+        for ((&value, &(down, up)), &(gain_down, gain_up)) in parameters
+            .couplings
+            .iter()
+            .zip(&self.couplers)
+            .zip(&self.gains)
+        {
+            let (level, clipped) = couplings.convert(value);
+            realised.clipped += usize::from(clipped);
+            let pair = (level * gain_down, level * gain_up);
+            realised.couplings.push(pair);
+            let unit = self.unit_conductance / (a * a);
+            transconductances.push((down, unit * pair.0));
+            transconductances.push((up, unit * pair.1));
+        }
+        let mut currents = Vec::with_capacity(self.biases.len());
+        for (&value, &bias) in parameters.fields.iter().zip(&self.biases) {
+            let (level, clipped) = fields.convert(value);
+            realised.clipped += usize::from(clipped);
+            realised.fields.push(level);
+            currents.push((bias, self.unit_conductance * self.voltage_unit / a * level));
+        }
+        self.realised = realised;
+        self.assembly.set_values(&transconductances, &currents)
+    }
+
+    pub(super) fn process(&self) -> &Process {
+        self.assembly.process()
+    }
+
+    pub(super) fn seconds_per_time(&self) -> f64 {
+        self.assembly.time_unit()
+    }
+
+    pub(super) fn volts_per_x(&self) -> f64 {
+        self.scale * self.voltage_unit
+    }
+
+    pub(super) fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    pub(super) fn realised(&self) -> &Realised {
+        &self.realised
+    }
+
+    /// Largest share of the couplers' own noise in a node's noise power.
+    pub(super) fn excess_noise_share(&self) -> f64 {
+        self.assembly
+            .excess_noise_share()
+            .into_iter()
+            .fold(0.0, f64::max)
+    }
+}
+
+/// Coefficients of c1 (V − o) + c3 (V − o)³ in powers of V.
+fn shifted_cubic(c1: f64, c3: f64, o: f64) -> Vec<f64> {
+    vec![
+        -c1 * o - c3 * o.powi(3),
+        c1 + 3.0 * c3 * o * o,
+        -3.0 * c3 * o,
+        c3,
+    ]
+}
+
+/// The DAC of a limit, its full scale times `range`; without the non-ideality, no bits and no limit.
+fn converter(die: &Die, key: &str, range: f64) -> Dac {
+    match die.limit("dac", key) {
+        Some(limit) => Dac {
+            full_scale: limit * range,
+            bits: die.card.get("limits.dac_bits").map(|b| b as u32),
+        },
+        None => Dac {
+            full_scale: f64::INFINITY,
+            bits: None,
+        },
+    }
+}
+
+/// The smallest a ≥ 1 with |J| ≤ J_max a² and |b| ≤ b_max a, by the card's limits (whether or not they are on).
+fn fitting_scale(die: &Die, energy: &SoftSpin) -> f64 {
+    let largest = |values: &[f64]| values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let coupling = die
+        .card
+        .get("limits.coupling_max")
+        .map_or(0.0, |m| (largest(energy.couplings.values()) / m).sqrt());
+    let field = die
+        .card
+        .get("limits.field_max")
+        .map_or(0.0, |m| largest(&energy.fields) / m);
+    coupling.max(field).max(1.0)
+}

@@ -1,0 +1,78 @@
+//! Time and energy by category; what the card does not state stays unknown, never zero.
+
+use super::card::Card;
+use std::collections::BTreeMap;
+
+/// Costs of one card.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    write: Option<f64>,
+    sample: Option<f64>,
+    read: Option<f64>,
+    host: Option<f64>,
+    standby: Option<f64>,
+    /// Category → provenance label and source.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// Joules by category; `None`: not stated.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// Writing couplings and fields.
+    pub write: Option<f64>,
+    /// Sampling.
+    pub sample: Option<f64>,
+    /// Reading out.
+    pub read: Option<f64>,
+    /// Host and routing.
+    pub host: Option<f64>,
+    /// Standby.
+    pub standby: Option<f64>,
+}
+
+impl Ledger {
+    /// From the card's cost block.
+    pub fn new(card: &Card) -> Self {
+        let mut provenance = BTreeMap::new();
+        let mut cost = |category: &str, key: &str| {
+            let parameter = card.parameters.get(&format!("costs.{key}"));
+            let words = parameter.map_or_else(
+                || "not stated".to_owned(),
+                |p| format!("{}: {} per use, {}", p.label, p.value, p.source),
+            );
+            provenance.insert(category.to_owned(), words);
+            parameter.map(|p| p.si)
+        };
+        Ledger {
+            write: cost("write", "write_energy"),
+            sample: cost("sample", "sample_energy"),
+            read: cost("read", "read_energy"),
+            host: cost("host", "host_energy"),
+            standby: cost("standby", "standby_power"),
+            provenance,
+        }
+    }
+
+    /// Energy of writing `values` numbers.
+    pub fn write(&self, values: u64) -> Spent {
+        Spent {
+            write: self.write.map(|e| e * values as f64),
+            ..Spent::default()
+        }
+    }
+
+    /// Energy of `chains` chips of `nodes` nodes running for `seconds` each at `period` seconds a sample, with `reads` node
+    /// reads in all.
+    pub fn run(&self, chains: usize, nodes: usize, seconds: f64, period: f64, reads: u64) -> Spent {
+        let device_seconds = chains as f64 * seconds;
+        Spent {
+            write: None,
+            sample: self
+                .sample
+                .map(|e| e * nodes as f64 * device_seconds / period),
+            read: self.read.map(|e| e * reads as f64),
+            host: self.host.map(|e| e * reads as f64),
+            standby: self.standby.map(|p| p * device_seconds),
+        }
+    }
+}

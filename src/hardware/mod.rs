@@ -1,0 +1,19 @@
+//! Emulated chips: cards → dies → programmed energies → readout, with the ledger of what it cost.
+//!
+//! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
+
+pub mod card;
+mod dac;
+mod die;
+mod injected;
+mod ledger;
+mod program;
+mod readout;
+mod telegraph;
+
+pub use card::{Card, Kind, Parameter};
+pub use dac::Dac;
+pub use die::{Die, NONIDEALITIES};
+pub use ledger::{Ledger, Spent};
+pub use program::{ProgramReport, Programmed, Scale, program};
+pub use readout::Readout;

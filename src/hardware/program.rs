@@ -1,0 +1,279 @@
+//! Programming an energy onto a die: what was asked, what the die realises, and why the two differ.
+
+use super::card::Kind;
+use super::die::Die;
+use super::injected::InjectedChip;
+use super::ledger::{Ledger, Spent};
+use super::readout::Readout;
+use super::telegraph::TelegraphChip;
+use crate::dynamics::Process;
+use crate::energy::{Model, Parameters, Parametric};
+use crate::error::{Error, Result};
+
+/// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scale {
+    /// This a.
+    Fixed(f64),
+    /// The smallest a ≥ 1 at which all couplings and fields are in range.
+    Fit,
+}
+
+/// Requested against realised.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramReport {
+    /// Range factor a.
+    pub scale: f64,
+    /// V_u in volts (p-bits: volts of bias per unit of input).
+    pub voltage_unit: f64,
+    /// Rms of realised − requested coupling (both directions).
+    pub coupling_rms_error: f64,
+    /// Largest |realised − requested| coupling.
+    pub coupling_max_error: f64,
+    /// Rms of realised − requested field.
+    pub field_rms_error: f64,
+    /// DAC step in units of J.
+    pub dac_step: Option<f64>,
+    /// Values clipped to range.
+    pub clipped: usize,
+    /// Largest share of the elements' own noise in a node's noise power.
+    pub excess_noise_share: Option<f64>,
+    /// Why the realised process has no energy; empty when it has one.
+    pub no_energy_because: Vec<String>,
+    /// Non-idealities that were on.
+    pub nonidealities: Vec<String>,
+}
+
+/// What the DACs and the mismatch made of the parameters.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Realised {
+    /// Field of each node.
+    pub fields: Vec<f64>,
+    /// Per edge (i, j): coupling from j into i, and from i into j.
+    pub couplings: Vec<(f64, f64)>,
+    /// Values clipped.
+    pub clipped: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Chip {
+    Injected(Box<InjectedChip>),
+    Telegraph(Box<TelegraphChip>),
+}
+
+/// An energy programmed onto a die.
+#[derive(Clone, Debug)]
+pub struct Programmed {
+    chip: Chip,
+    model: Model,
+    die: Die,
+    ledger: Ledger,
+}
+
+/// Programs `model` onto `die`.
+///
+/// # Errors
+/// An energy that this kind of chip cannot hold, more nodes than it has, or a scale that is not positive.
+pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
+    let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
+    if model.dim() as f64 > most {
+        let expected = format!("at most {most} nodes on {}", die.card.name);
+        return Err(Error::invalid(
+            "energy",
+            format!("{} nodes", model.dim()),
+            expected,
+        ));
+    }
+    if let Scale::Fixed(a) = scale
+        && !(a > 0.0 && a.is_finite())
+    {
+        return Err(Error::invalid(
+            "hardware.scale",
+            a,
+            "a positive number or \"fit\"",
+        ));
+    }
+    let wrong = |expected: &str| {
+        let kind = match model {
+            Model::Ising(_) => "spins",
+            _ => "real variables",
+        };
+        Err(Error::invalid(
+            "hardware.model",
+            format!("\"{}\" for an energy of {kind}", die.card.name),
+            expected,
+        ))
+    };
+    let chip = match (die.card.kind, model) {
+        (Kind::InjectedNoise, Model::Quadratic(_) | Model::SoftSpin(_)) => {
+            Chip::Injected(Box::new(InjectedChip::new(die, model, scale)?))
+        }
+        (Kind::Telegraph, Model::Ising(ising)) => {
+            Chip::Telegraph(Box::new(TelegraphChip::new(die, ising)?))
+        }
+        (Kind::InjectedNoise, Model::Ising(_)) => {
+            return wrong("a p-bit chip, e.g. \"pbit_cmos_subthreshold\"");
+        }
+        (Kind::Telegraph, _) => return wrong("a chip of real variables, e.g. \"soft_spin_cmos\""),
+    };
+    Ok(Programmed {
+        chip,
+        model: model.clone(),
+        ledger: Ledger::new(&die.card),
+        die: die.clone(),
+    })
+}
+
+impl Programmed {
+    /// The process that the die realises, in x = V/(a V_u) and time a²τ.
+    pub fn process(&self) -> &Process {
+        match &self.chip {
+            Chip::Injected(chip) => chip.process(),
+            Chip::Telegraph(chip) => chip.process(),
+        }
+    }
+
+    /// The energy that was asked for.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The die.
+    pub fn die(&self) -> &Die {
+        &self.die
+    }
+
+    /// Seconds per unit of the process's time: a²τ.
+    pub fn seconds_per_time(&self) -> f64 {
+        match &self.chip {
+            Chip::Injected(chip) => chip.seconds_per_time(),
+            Chip::Telegraph(_) => self.tau(),
+        }
+    }
+
+    /// The card's τ, seconds.
+    pub fn tau(&self) -> f64 {
+        self.die.card.required("physics.tau")
+    }
+
+    /// Volts per unit of the energy's variable (p-bits: bias volts per unit of input).
+    pub fn volts_per_x(&self) -> f64 {
+        match &self.chip {
+            Chip::Injected(chip) => chip.volts_per_x(),
+            Chip::Telegraph(chip) => chip.volts_per_input(),
+        }
+    }
+
+    /// The card's sample period, seconds.
+    pub fn sample_period(&self) -> f64 {
+        self.die.card.required("readout.sample_period")
+    }
+
+    /// The instrument that reads nodes.
+    pub fn readout(&self) -> Readout {
+        match (
+            &self.chip,
+            self.die.limit("adc", "readout.adc_bits"),
+            self.die.card.get("limits.rails"),
+        ) {
+            (Chip::Injected(chip), Some(bits), Some(rails)) => {
+                Readout::adc(bits as u32, rails / chip.volts_per_x())
+            }
+            _ => Readout::perfect(),
+        }
+    }
+
+    /// Costs.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Writes new fields and couplings on the same graph: values change, never structure.
+    ///
+    /// # Errors
+    /// Wrong lengths or values that are not finite.
+    pub fn reprogram(&mut self, parameters: &Parameters) -> Result<Spent> {
+        self.model.set_parameters(parameters)?;
+        match &mut self.chip {
+            Chip::Injected(chip) => chip.write(&self.die, parameters)?,
+            Chip::Telegraph(chip) => chip.write(&self.die, parameters),
+        }
+        Ok(self
+            .ledger
+            .write((parameters.fields.len() + parameters.couplings.len()) as u64))
+    }
+
+    fn realised(&self) -> &Realised {
+        match &self.chip {
+            Chip::Injected(chip) => chip.realised(),
+            Chip::Telegraph(chip) => chip.realised(),
+        }
+    }
+
+    /// Realised fields, and per edge the coupling in each direction.
+    pub fn realised_parameters(&self) -> (&[f64], &[(f64, f64)]) {
+        (&self.realised().fields, &self.realised().couplings)
+    }
+
+    /// Requested against realised.
+    pub fn report(&self) -> ProgramReport {
+        let asked = self.model.parameters();
+        let realised = self.realised();
+        let errors: Vec<f64> = asked
+            .couplings
+            .iter()
+            .zip(&realised.couplings)
+            .flat_map(|(j, (a, b))| [a - j, b - j])
+            .collect();
+        let rms = |values: &[f64]| {
+            (values.iter().map(|v| v * v).sum::<f64>() / values.len().max(1) as f64).sqrt()
+        };
+        let fields: Vec<f64> = asked
+            .fields
+            .iter()
+            .zip(&realised.fields)
+            .map(|(h, r)| r - h)
+            .collect();
+        let mut no_energy = Vec::new();
+        let reasons = [
+            (
+                "coupling",
+                "the two directions of a coupler differ (J_ij != J_ji)",
+            ),
+            ("noise_temperature", "nodes have unequal noise temperatures"),
+            (
+                "excess_noise",
+                "couplers add noise of their own, unequal between nodes",
+            ),
+            (
+                "synapse",
+                "spins see their neighbours late and through a noisy node",
+            ),
+        ];
+        let on = self.die.nonidealities();
+        for (name, reason) in reasons {
+            if on.iter().any(|n| n == name) {
+                no_energy.push(reason.to_owned());
+            }
+        }
+        let (scale, excess_noise_share) = match &self.chip {
+            Chip::Injected(chip) => (chip.scale(), Some(chip.excess_noise_share())),
+            Chip::Telegraph(_) => (1.0, None),
+        };
+        ProgramReport {
+            scale,
+            voltage_unit: self.volts_per_x() / scale,
+            coupling_rms_error: rms(&errors),
+            coupling_max_error: errors.iter().fold(0.0, |m, e| m.max(e.abs())),
+            field_rms_error: rms(&fields),
+            dac_step: match &self.chip {
+                Chip::Injected(chip) => chip.coupling_dac(&self.die).step(),
+                Chip::Telegraph(_) => super::telegraph::coupling_dac(&self.die).step(),
+            },
+            clipped: realised.clipped,
+            excess_noise_share,
+            no_energy_because: no_energy,
+            nonidealities: on,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! p-bits: two-state elements that flip at σ(±2I)/τ0, their bias node an RC synapse that the neighbours drive.
+//!
+//! 2I = κ V_b with κ the card's bias gain. On a real die the synapse (C_s, R_s = τ_s/C_s at temperature T, with its Johnson
+//! noise kT/C_s) settles in τ_s; on the ideal chip it is instantaneous and noiseless.
+
+use super::dac::Dac;
+use super::die::Die;
+use super::program::Realised;
+use crate::circuit::Circuit;
+use crate::dynamics::{LevelInput, Levels, Linear, Mass, Noise, Process};
+use crate::energy::{Ising, Parameters};
+use crate::error::Result;
+use uom::si::capacitance::farad;
+use uom::si::electrical_resistance::ohm;
+use uom::si::f64::{Capacitance, ElectricalResistance, ThermodynamicTemperature};
+use uom::si::thermodynamic_temperature::kelvin;
+
+const COUPLING: u64 = 4;
+const TAU: u64 = 5;
+const BIAS: u64 = 6;
+
+/// A programmed array of p-bits.
+#[derive(Clone, Debug)]
+pub(super) struct TelegraphChip {
+    process: Process,
+    edges: Vec<(usize, usize)>,
+    /// Gain error of each coupling, into the lower node and into the higher.
+    gains: Vec<(f64, f64)>,
+    /// Bias offset of each p-bit in units of input.
+    offsets: Vec<f64>,
+    /// Synapse rate in units of 1/τ0: 0 when inputs are direct.
+    synapse_rate: f64,
+    volts_per_input: f64,
+    realised: Realised,
+}
+
+/// The coupling DAC of a die, in units of J.
+pub(super) fn coupling_dac(die: &Die) -> Dac {
+    converter(die, "limits.coupling_max")
+}
+
+fn converter(die: &Die, key: &str) -> Dac {
+    Dac {
+        full_scale: die.limit("dac", key).unwrap_or(f64::INFINITY),
+        bits: die.limit("dac", "limits.dac_bits").map(|b| b as u32),
+    }
+}
+
+impl TelegraphChip {
+    pub(super) fn new(die: &Die, ising: &Ising) -> Result<Self> {
+        let card = &die.card;
+        let n = ising.fields.len();
+        let tau = card.required("physics.tau");
+        // Logit per volt is 1000 × (logit per mV); the logit is 2I.
+        let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
+        let own_tau =
+            |i: u64| (die.spread("tau", "nonidealities.tau_sigma") * die.deviate(TAU, i)).exp();
+        let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
+        let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
+        let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
+            Some((
+                card.get("physics.synapse_tau")?,
+                card.get("physics.synapse_capacitance")?,
+            ))
+        });
+
+        let (mut process, synapse_rate) = match synapse {
+            None => (bare_process(), 0.0),
+            Some((tau_s, c_s)) => {
+                // In units of I: voltage volts_per_input, time τ0.
+                let mut circuit = Circuit::new();
+                let at = ThermodynamicTemperature::new::<kelvin>(
+                    card.required("physics.temperature") * die.temperature_ratio,
+                );
+                for i in 0..n {
+                    let node = circuit.node(&format!("b{i}"))?;
+                    circuit.capacitor(node, None, Capacitance::new::<farad>(c_s))?;
+                    circuit.resistor(
+                        node,
+                        None,
+                        ElectricalResistance::new::<ohm>(tau_s / c_s),
+                        at,
+                    )?;
+                }
+                (
+                    circuit.assemble(volts_per_input, tau)?.process().clone(),
+                    tau / tau_s,
+                )
+            }
+        };
+        process.levels = Some(Levels {
+            tau: (0..n as u64).map(own_tau).collect(),
+            input: LevelInput::Direct {
+                field: vec![0.0; n],
+                coupling: Linear::Sparse(vec![Vec::new(); n]),
+            },
+        });
+        let mut chip = TelegraphChip {
+            process,
+            edges: ising.couplings.edges().to_vec(),
+            gains: (0..ising.couplings.edges().len() as u64)
+                .map(|edge| {
+                    let gain =
+                        |direction: u64| 1.0 + sigma * die.deviate(COUPLING, 2 * edge + direction);
+                    (gain(0), gain(1))
+                })
+                .collect(),
+            offsets: (0..n as u64)
+                .map(|i| offset * die.deviate(BIAS, i))
+                .collect(),
+            synapse_rate,
+            volts_per_input,
+            realised: Realised::default(),
+        };
+        let parameters = Parameters {
+            fields: ising.fields.clone(),
+            couplings: ising.couplings.values().to_vec(),
+        };
+        chip.write(die, &parameters);
+        Ok(chip)
+    }
+
+    /// Writes fields and couplings through the DACs and gain errors.
+    pub(super) fn write(&mut self, die: &Die, parameters: &Parameters) {
+        let (coupling_dac, field_dac) = (coupling_dac(die), converter(die, "limits.field_max"));
+        let n = self.offsets.len();
+        let mut realised = Realised::default();
+        let mut rows = vec![Vec::new(); n];
+        for ((&value, &(i, j)), &(gain_i, gain_j)) in parameters
+            .couplings
+            .iter()
+            .zip(&self.edges)
+            .zip(&self.gains)
+        {
+            let (level, clipped) = coupling_dac.convert(value);
+            realised.clipped += usize::from(clipped);
+            let pair = (level * gain_i, level * gain_j);
+            rows[i].push((j, pair.0));
+            rows[j].push((i, pair.1));
+            realised.couplings.push(pair);
+        }
+        for row in &mut rows {
+            row.sort_by_key(|e| e.0);
+        }
+        for (&value, offset) in parameters.fields.iter().zip(&self.offsets) {
+            let (level, clipped) = field_dac.convert(value);
+            realised.clipped += usize::from(clipped);
+            realised.fields.push(level + offset);
+        }
+        let input = if self.synapse_rate > 0.0 {
+            // τ_s dI/dt = Σ K s − I: the drive is K/τ_s; the field and the offset act after the node.
+            for row in &mut rows {
+                for entry in row {
+                    entry.1 *= self.synapse_rate;
+                }
+            }
+            LevelInput::Node {
+                gain: vec![1.0; n],
+                offset: realised.fields.clone(),
+                drive: Linear::Sparse(rows),
+            }
+        } else {
+            LevelInput::Direct {
+                field: realised.fields.clone(),
+                coupling: Linear::Sparse(rows),
+            }
+        };
+        if let Some(levels) = &mut self.process.levels {
+            levels.input = input;
+        }
+        self.realised = realised;
+    }
+
+    pub(super) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    pub(super) fn volts_per_input(&self) -> f64 {
+        self.volts_per_input
+    }
+
+    pub(super) fn realised(&self) -> &Realised {
+        &self.realised
+    }
+}
+
+/// No continuous nodes: inputs are direct.
+fn bare_process() -> Process {
+    Process {
+        nodes: 0,
+        polynomial: Vec::new(),
+        linear: Linear::Sparse(Vec::new()),
+        mass: Mass::Identity,
+        noise: Noise::Diagonal(Vec::new()),
+        rails: None,
+        levels: None,
+    }
+}

@@ -1,0 +1,287 @@
+//! The analog sampler: a programmed die, integrated for a physical duration and read at its sample period.
+
+use super::lower::StiffnessTracker;
+use super::{
+    ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
+};
+use crate::dynamics::{Ensemble, LevelInput, Real, Setting, scheme};
+use crate::energy::{Model, Parameters};
+use crate::error::{Error, Result};
+use crate::hardware::{Programmed, Spent};
+
+/// How the integration step is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepRule {
+    /// The largest step whose variance bias of the stiffest mode is within this tolerance.
+    Auto(f64),
+    /// This many seconds of device time.
+    Seconds(f64),
+}
+
+/// Many copies of one programmed die.
+#[derive(Debug)]
+pub struct AnalogSampler<R: Real> {
+    programmed: Programmed,
+    ensemble: Ensemble<R>,
+    scheme: String,
+    rule: StepRule,
+    stiffness: StiffnessTracker,
+    follow: Follow,
+}
+
+impl<R: Real> AnalogSampler<R> {
+    /// `chains` copies of the programmed die; streams from (seed, domain, chain).
+    ///
+    /// # Errors
+    /// An unknown scheme, or one that cannot advance this process at this step.
+    pub fn new(
+        programmed: Programmed,
+        chains: usize,
+        (seed, domain): (u64, u64),
+        rule: StepRule,
+        scheme_name: &str,
+        follow: Follow,
+    ) -> Result<Self> {
+        let process = programmed.process();
+        let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
+        let sampler = AnalogSampler {
+            ensemble: Ensemble::new(seed, domain, chains, process.nodes, levels),
+            stiffness: StiffnessTracker::new(programmed.model()),
+            programmed,
+            scheme: scheme_name.to_owned(),
+            rule,
+            follow,
+        };
+        let mask = vec![false; sampler.width()];
+        let setting = Setting {
+            step: sampler.natural_step(),
+            clamped: &mask,
+            stiffness: sampler.stiffness.value(),
+        };
+        scheme::<R>(scheme_name)?.prepare(sampler.programmed.process(), &setting)?;
+        Ok(sampler)
+    }
+
+    /// The programmed die.
+    pub fn programmed(&self) -> &Programmed {
+        &self.programmed
+    }
+
+    fn width(&self) -> usize {
+        self.programmed.model().dim()
+    }
+
+    /// The step the rule asks for, in the process's time, before it is fitted to a horizon.
+    fn natural_step(&self) -> f64 {
+        match self.rule {
+            StepRule::Seconds(seconds) => seconds / self.programmed.seconds_per_time(),
+            StepRule::Auto(tolerance) => {
+                match (self.stiffness.value(), &self.programmed.process().levels) {
+                    (Some(stiffness), _) => 2.0 * tolerance / (1.0 + tolerance) / stiffness,
+                    (None, Some(levels)) => match &levels.input {
+                        // Exact at any step for direct inputs; a tenth of τ0 resolves the time course.
+                        LevelInput::Direct { .. } => 0.1,
+                        // The synapses are integrated: their rate is their diagonal of L.
+                        LevelInput::Node { .. } => {
+                            let a =
+                                crate::dynamics::linear::drift_matrix(self.programmed.process());
+                            let rate = a.map_or(1.0, |a| a.diagonal().max());
+                            0.1f64.min(2.0 * (10.0 * tolerance).min(0.2) / rate)
+                        }
+                    },
+                    (None, None) => 0.01,
+                }
+            }
+        }
+    }
+
+    /// Steps and step size that fill `horizon` exactly.
+    fn fit(&self, horizon: Horizon) -> Result<(u64, f64)> {
+        let natural = self.natural_step();
+        match horizon {
+            Horizon::Steps(steps) => Ok((steps, natural)),
+            Horizon::Seconds(seconds) if seconds > 0.0 => {
+                let time = seconds / self.programmed.seconds_per_time();
+                let steps = (time / natural).ceil().max(1.0);
+                Ok((steps as u64, time / steps))
+            }
+            Horizon::Seconds(seconds) if seconds == 0.0 => Ok((0, natural)),
+            Horizon::Seconds(seconds) => Err(Error::invalid(
+                "plan.duration",
+                format!("{seconds} s"),
+                "a positive time",
+            )),
+        }
+    }
+
+    /// Steps of size `h` that cover at least `horizon`.
+    fn steps_of(&self, horizon: Horizon, h: f64) -> u64 {
+        match horizon {
+            Horizon::Steps(steps) => steps,
+            Horizon::Seconds(seconds) => (seconds / self.programmed.seconds_per_time() / h - 1e-9)
+                .ceil()
+                .max(0.0) as u64,
+        }
+    }
+}
+
+/// Joules of a run, in the sampler's terms.
+fn cost(spent: Spent, device_seconds: f64) -> Cost {
+    Cost {
+        device_seconds: Some(device_seconds),
+        write: spent.write,
+        sample: spent.sample,
+        read: spent.read,
+        host: spent.host,
+        standby: spent.standby,
+    }
+}
+
+impl<R: Real> Sampler for AnalogSampler<R> {
+    fn describe(&self) -> Description {
+        let step = self.natural_step();
+        let exact = self.scheme != "euler-maruyama";
+        Description {
+            name: format!("analog-{}", self.programmed.die().name()),
+            kind: "analog".to_owned(),
+            chains: self.ensemble.chains(),
+            nodes: self.width(),
+            step: Some(step),
+            predicted_bias: if exact {
+                Some(0.0)
+            } else {
+                self.stiffness
+                    .value()
+                    .map(|l| 0.5 * step * l / (1.0 - 0.5 * step * l))
+            },
+        }
+    }
+
+    fn state(&self) -> ChainState {
+        let hidden = match &self.programmed.process().levels {
+            Some(_) => self.ensemble.hidden(),
+            None => Vec::new(),
+        };
+        let per_chain = hidden.len() / self.ensemble.chains().max(1);
+        let streams = self
+            .ensemble
+            .streams()
+            .into_iter()
+            .enumerate()
+            .map(|(chain, (state, increment))| {
+                let own = &hidden[chain * per_chain..(chain + 1) * per_chain];
+                [state, increment]
+                    .into_iter()
+                    .chain(own.iter().map(|v| v.to_bits()))
+                    .collect()
+            })
+            .collect();
+        ChainState {
+            values: self.ensemble.values(),
+            streams: Some(streams),
+        }
+    }
+
+    fn restore(&mut self, state: &ChainState) -> Result<()> {
+        self.ensemble.set_values(&state.values)?;
+        if let Some(streams) = &state.streams {
+            let short =
+                || Error::invalid("state.streams", "a short entry", "a state of this sampler");
+            let positions = streams
+                .iter()
+                .map(|s| Ok((*s.first().ok_or_else(short)?, *s.get(1).ok_or_else(short)?)))
+                .collect::<Result<Vec<_>>>()?;
+            self.ensemble.restore_streams(&positions)?;
+            let hidden: Vec<f64> = streams
+                .iter()
+                .flat_map(|s| s[2..].iter().map(|&b| f64::from_bits(b)))
+                .collect();
+            if !hidden.is_empty() {
+                self.ensemble.set_hidden(&hidden)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, phase: &Phase) -> Result<Run> {
+        let width = self.width();
+        let clamped = clamp_mask(phase.clamp.as_ref(), width)?;
+        // The step is fitted to whatever must come out exactly: the sample period, or the one horizon.
+        let (every, h) = self.fit(phase.every.unwrap_or(phase.duration))?;
+        let burn_in = self.steps_of(phase.burn_in, h);
+        let draws = match phase.every {
+            None => 1,
+            Some(_) => {
+                let total = match phase.duration {
+                    Horizon::Steps(steps) => steps,
+                    Horizon::Seconds(s) => {
+                        (s / self.programmed.seconds_per_time() / h + 1e-6).floor() as u64
+                    }
+                };
+                total / every.max(1)
+            }
+        };
+        if draws == 0 {
+            return Err(Error::invalid(
+                "plan.duration",
+                "shorter than a sample period",
+                "at least one sample",
+            ));
+        }
+        if let Some(clamp) = &phase.clamp {
+            self.ensemble.write_clamped(&clamp.nodes, &clamp.values)?;
+        }
+        let setting = Setting {
+            step: h,
+            clamped: &clamped,
+            stiffness: self.stiffness.value(),
+        };
+        let stepper = scheme::<R>(&self.scheme)?.prepare(self.programmed.process(), &setting)?;
+        let mut recorded = self.ensemble.run(
+            &*stepper,
+            burn_in,
+            draws as usize,
+            every,
+            self.follow.control(),
+        )?;
+        self.programmed.readout().read(&mut recorded.x);
+        let unit = self.programmed.seconds_per_time();
+        let steps = burn_in + draws * every;
+        let (chains, device_seconds) = (self.ensemble.chains(), steps as f64 * h * unit);
+        let reads = (chains * width) as u64 * draws;
+        let spent = self.programmed.ledger().run(
+            chains,
+            width,
+            device_seconds,
+            self.programmed.sample_period(),
+            reads,
+        );
+        let t = (1..=draws)
+            .map(|k| (burn_in + k * every) as f64 * h * unit)
+            .collect();
+        Ok(Run {
+            samples: Samples {
+                chains,
+                draws: draws as usize,
+                nodes: width,
+                x: recorded.x,
+                t,
+            },
+            steps,
+            cost: cost(spent, device_seconds),
+            clip_fraction: recorded.clipped as f64
+                / (steps as f64 * (chains * width) as f64).max(1.0),
+            acceptance: None,
+        })
+    }
+
+    fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
+        let spent = self.programmed.reprogram(parameters)?;
+        let model: &Model = self.programmed.model();
+        self.stiffness.update(model);
+        Ok(Cost {
+            device_seconds: None,
+            ..cost(spent, 0.0)
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! From energies to the processes that digital samplers run: dx = −∇E dt + √2 dW, and spins with direct inputs.
+
+use crate::dynamics::{LevelInput, Levels, Linear, Mass, Noise, Process};
+use crate::energy::{ContinuousEnergy, DiscreteEnergy, Model, SoftSpin};
+use crate::error::{Error, Result};
+
+/// Langevin dynamics of a pairwise energy at temperature 1.
+pub fn langevin_process(energy: &SoftSpin) -> Process {
+    let n = energy.j2.len();
+    let quartic = energy.j4.iter().any(|&v| v != 0.0);
+    let mut polynomial = vec![
+        energy.fields.clone(),
+        energy.j2.iter().map(|v| -2.0 * v).collect(),
+    ];
+    if quartic {
+        polynomial.push(vec![0.0; n]);
+        polynomial.push(energy.j4.iter().map(|v| -4.0 * v).collect());
+    }
+    Process {
+        nodes: n,
+        polynomial,
+        linear: Linear::Sparse(coupling_rows(
+            energy.couplings.neighbours(),
+            energy.couplings.values(),
+        )),
+        mass: Mass::Identity,
+        noise: Noise::Diagonal(vec![2f64.sqrt(); n]),
+        rails: None,
+        levels: None,
+    }
+}
+
+/// Spins with the inputs h + K s at once.
+pub fn spin_process(energy: &dyn DiscreteEnergy) -> Process {
+    let n = energy.dim();
+    let zero = vec![1i8; n];
+    let couplings = energy.couplings();
+    let rows = coupling_rows(couplings.neighbours(), couplings.values());
+    // f_i at s = +1 everywhere, less its couplings, is the field.
+    let field = (0..n)
+        .map(|i| energy.local_field(&zero, i) - rows[i].iter().map(|e| e.1).sum::<f64>())
+        .collect();
+    Process {
+        nodes: 0,
+        polynomial: Vec::new(),
+        linear: Linear::Sparse(Vec::new()),
+        mass: Mass::Identity,
+        noise: Noise::Diagonal(Vec::new()),
+        rails: None,
+        levels: Some(Levels {
+            tau: vec![1.0; n],
+            input: LevelInput::Direct {
+                field,
+                coupling: Linear::Sparse(rows),
+            },
+        }),
+    }
+}
+
+fn coupling_rows(neighbours: Vec<Vec<(usize, usize)>>, values: &[f64]) -> Vec<Vec<(usize, f64)>> {
+    neighbours
+        .into_iter()
+        .map(|row| row.into_iter().map(|(j, edge)| (j, values[edge])).collect())
+        .collect()
+}
+
+/// The pairwise form of a model of real variables.
+///
+/// # Errors
+/// An energy of spins.
+pub(super) fn pairwise(model: &Model) -> Result<SoftSpin> {
+    model
+        .continuous()
+        .and_then(ContinuousEnergy::pairwise)
+        .ok_or_else(|| {
+            Error::invalid(
+                "digital.sampler",
+                "a Langevin method",
+                "an energy of real variables",
+            )
+        })
+}
+
+/// λ_max of the energy's curvature over its stable points; `None` for spins.
+pub fn stiffness(model: &Model) -> Option<f64> {
+    pairwise(model).ok().map(|energy| energy.stiffness())
+}
+
+/// Remembers λ_max until the couplings have moved enough to change it noticeably.
+///
+/// By Weyl's inequality λ_max at a point moves by at most ‖ΔJ‖₂ ≤ ‖ΔJ‖_F, so it is recomputed when that exceeds 5 % of it.
+#[derive(Clone, Debug)]
+pub(super) struct StiffnessTracker {
+    value: Option<f64>,
+    at: Vec<f64>,
+}
+
+impl StiffnessTracker {
+    pub(super) fn new(model: &Model) -> Self {
+        use crate::energy::Parametric;
+        StiffnessTracker {
+            value: stiffness(model),
+            at: model.parameters().couplings,
+        }
+    }
+
+    pub(super) fn value(&self) -> Option<f64> {
+        self.value
+    }
+
+    pub(super) fn update(&mut self, model: &Model) {
+        use crate::energy::Parametric;
+        let now = model.parameters().couplings;
+        let moved: f64 = now.iter().zip(&self.at).map(|(a, b)| (a - b).powi(2)).sum();
+        if let Some(value) = self.value
+            && (2.0 * moved).sqrt() > 0.05 * value
+        {
+            self.value = stiffness(model);
+            self.at = now;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a set of draws says: energies, effective temperature, effective sample sizes, moments.
+//!
+//! Along with each draw's energy E(x) it keeps the virial x·∇E (whose mean is n/β) and δE = ½ΔE − ¼|∇E|², the
+//! first-order change of the energy per unit of step that Euler–Maruyama samples instead of E.
+
+use crate::diagnostics::{self, Moments};
+use crate::energy::Model;
+use crate::record::Metric;
+use crate::sampler::{Clamp, Run, Samples};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Everything computed from one sampler's draws of one model.
+#[derive(Debug)]
+pub struct Measured {
+    /// E of each draw, `[chain * draws + draw]`.
+    pub energy: Vec<f64>,
+    /// δE of each draw (continuous models; empty for spins).
+    pub delta_energy: Vec<f64>,
+    /// Moments of the free nodes, in the order of `free`.
+    pub moments: Moments,
+    /// Indices of the free nodes.
+    pub free: Vec<usize>,
+    /// Effective inverse temperature and its standard error.
+    pub beta: (f64, f64),
+    /// Smallest effective sample size over free nodes.
+    pub ess_min: Option<f64>,
+    /// Largest split R-hat over free nodes; `None` with fewer than four draws per chain.
+    pub rhat_max: Option<f64>,
+}
+
+/// Mean over chains of a per-draw quantity, with the standard error of independent chains.
+pub fn mean_over_chains(values: &[f64], chains: usize) -> Metric {
+    let draws = values.len() / chains.max(1);
+    let means: Vec<f64> = values
+        .chunks(draws.max(1))
+        .map(|c| c.iter().sum::<f64>() / c.len() as f64)
+        .collect();
+    let n = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / n;
+    let variance = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Metric {
+        value: mean,
+        se: (means.len() > 1).then(|| (variance / n).sqrt()),
+    }
+}
+
+impl Measured {
+    /// Measures `samples` of `model`; clamped nodes are left out of the moments and the virial.
+    pub fn new(model: &Model, samples: &Samples, clamp: Option<&Clamp>) -> Self {
+        let (chains, draws, nodes) = (samples.chains, samples.draws, samples.nodes);
+        let mut is_free = vec![true; nodes];
+        for &node in clamp.map_or(&[][..], |c| &c.nodes) {
+            is_free[node] = false;
+        }
+        let free: Vec<usize> = (0..nodes).filter(|&i| is_free[i]).collect();
+
+        let per_draw: Vec<[f64; 3]> = samples
+            .x
+            .par_chunks(nodes)
+            .map(|x| draw_quantities(model, x, &is_free))
+            .collect();
+        let column = |k: usize| per_draw.iter().map(|q| q[k]).collect::<Vec<f64>>();
+        let energy = column(0);
+        let beta = if let Some(spins) = model.discrete() {
+            let fields: Vec<f64> = samples
+                .x
+                .par_chunks(nodes)
+                .flat_map_iter(|x| {
+                    let s: Vec<i8> = x.iter().map(|&v| if v > 0.0 { 1 } else { -1 }).collect();
+                    free.iter()
+                        .map(|&i| spins.local_field(&s, i))
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+            let values = select(samples, &free);
+            diagnostics::pseudo_likelihood_beta(&values, &fields, chains)
+        } else {
+            let virial: Vec<f64> = column(1)
+                .chunks(draws)
+                .map(|c| c.iter().sum::<f64>() / draws as f64)
+                .collect();
+            diagnostics::virial_beta(&virial, free.len())
+        };
+
+        let values = select(samples, &free);
+        let (mut ess_min, mut rhat_max) = (None, None);
+        if draws >= 4 && chains >= 2 {
+            let per_node: Vec<(f64, f64)> = (0..free.len())
+                .into_par_iter()
+                .map(|k| {
+                    let trace: Vec<f64> = values.iter().skip(k).step_by(free.len()).copied().collect();
+                    (
+                        diagnostics::effective_sample_size(&trace, chains, draws),
+                        diagnostics::split_rhat(&trace, chains, draws),
+                    )
+                })
+                .collect();
+            ess_min = per_node.iter().map(|p| p.0).filter(|v| v.is_finite()).reduce(f64::min);
+            rhat_max = per_node.iter().map(|p| p.1).filter(|v| v.is_finite()).reduce(f64::max);
+        }
+        Measured {
+            energy,
+            delta_energy: if model.continuous().is_some() { column(2) } else { Vec::new() },
+            moments: diagnostics::moments(&values, chains, draws, free.len()),
+            free,
+            beta,
+            ess_min,
+            rhat_max,
+        }
+    }
+
+    /// The metrics every sampler has: mean energy, β_eff, clip fraction.
+    pub fn metrics(&self, run: &Run) -> BTreeMap<String, Metric> {
+        let mut metrics = BTreeMap::from([
+            (
+                "mean_energy".to_owned(),
+                mean_over_chains(&self.energy, run.samples.chains),
+            ),
+            (
+                "beta_eff".to_owned(),
+                Metric {
+                    value: self.beta.0,
+                    se: Some(self.beta.1),
+                },
+            ),
+        ]);
+        if run.clip_fraction > 0.0 {
+            metrics.insert(
+                "clip_fraction".to_owned(),
+                Metric {
+                    value: run.clip_fraction,
+                    se: None,
+                },
+            );
+        }
+        if let Some(acceptance) = run.acceptance {
+            metrics.insert(
+                "acceptance".to_owned(),
+                Metric {
+                    value: acceptance,
+                    se: None,
+                },
+            );
+        }
+        metrics
+    }
+}
+
+/// Draws restricted to the given nodes, as f64.
+pub fn select(samples: &Samples, nodes: &[usize]) -> Vec<f64> {
+    samples
+        .x
+        .chunks(samples.nodes)
+        .flat_map(|x| nodes.iter().map(|&i| f64::from(x[i])))
+        .collect()
+}
+
+/// E, x·∇E over free nodes, and δE = ½ΔE − ¼|∇E|² of one draw.
+fn draw_quantities(model: &Model, x: &[f32], free: &[bool]) -> [f64; 3] {
+    if let Some(energy) = model.continuous() {
+        let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+        let mut gradient = vec![0.0; x.len()];
+        energy.gradient(&x, &mut gradient);
+        let (mut virial, mut square) = (0.0, 0.0);
+        for i in 0..x.len() {
+            if free[i] {
+                virial += x[i] * gradient[i];
+                square += gradient[i] * gradient[i];
+            }
+        }
+        [
+            energy.value(&x),
+            virial,
+            0.5 * energy.laplacian(&x) - 0.25 * square,
+        ]
+    } else if let Some(energy) = model.discrete() {
+        let s: Vec<i8> = x.iter().map(|&v| if v > 0.0 { 1 } else { -1 }).collect();
+        [energy.value(&s), 0.0, 0.0]
+    } else {
+        [0.0; 3]
+    }
+}
