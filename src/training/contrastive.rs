@@ -1,0 +1,415 @@
+//! CD-k and PCD over a [`Sampler`]: k is a horizon per phase.
+
+use super::optimiser::{Optimiser, OptimiserKind};
+use crate::energy::Parameters;
+use crate::error::{Error, Result};
+use crate::sampler::{ChainState, Clamp, Cost, Horizon, Phase, Sampler};
+use nalgebra::DMatrix;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg32;
+use serde::{Deserialize, Serialize};
+
+/// Where the free phase starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// At the end of the clamped phase.
+    Cd,
+    /// Where the free phase of the last update ended.
+    Pcd,
+}
+
+/// The second free phase, with part of the visible nodes clamped to the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conditional {
+    /// Clamped visible nodes, ascending.
+    pub clamp: Vec<usize>,
+    /// Weight of its gradient beside the free phase's.
+    pub weight: f64,
+}
+
+/// Everything that decides a training run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// CD or PCD.
+    pub method: Method,
+    /// Length of the clamped phase.
+    pub positive: Horizon,
+    /// Length of the free phases.
+    pub negative: Horizon,
+    /// Conditional free phase, if any.
+    pub conditional: Option<Conditional>,
+    /// Optimiser.
+    pub optimiser: OptimiserKind,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// The rate falls linearly to this fraction of itself at the last of `updates`.
+    pub decay: f64,
+    /// Planned number of updates.
+    pub updates: u64,
+    /// L2 pull of the couplings towards zero, per update, as a gradient −λJ.
+    pub weight_decay: f64,
+    /// Seed of the choice of data.
+    pub seed: u64,
+}
+
+/// What one update did.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// Number of this update, from 1.
+    pub update: u64,
+    /// ‖gradient‖₂.
+    pub gradient_norm: f64,
+    /// θ·(⟨s⟩_data − ⟨s⟩_free): mean energy of the free phase minus the clamped one, fields and couplings only.
+    pub energy_gap: f64,
+    /// Mean squared difference of visible means between the batch and the free phase.
+    pub moment_error: f64,
+    /// Device time and joules of this update.
+    pub cost: Cost,
+}
+
+/// A training run that can be continued to the same bits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Updates done.
+    pub update: u64,
+    /// θ.
+    pub parameters: Parameters,
+    optimiser: Optimiser,
+    rng: Pcg32,
+    free: Vec<f64>,
+    hidden: Vec<f64>,
+    conditional: Vec<f64>,
+    sampler: ChainState,
+}
+
+/// Contrastive training of one energy on rows of visible values.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    settings: Settings,
+    rows: Vec<Vec<f64>>,
+    edges: Vec<(usize, usize)>,
+    nodes: usize,
+    visible: usize,
+    parameters: Parameters,
+    optimiser: Optimiser,
+    rng: Pcg32,
+    update: u64,
+    /// Chains of the free phase, `[chain * nodes + node]`; empty before the first update.
+    free: Vec<f64>,
+    /// Hidden values of each data row where its last clamped phase ended.
+    hidden: Vec<f64>,
+    /// Free part of each data row where its last conditional phase ended (PCD).
+    conditional: Vec<f64>,
+}
+
+/// ⟨x_i⟩ and ⟨x_i x_j⟩ on the edges, over chains.
+fn statistics(values: &[f64], nodes: usize, edges: &[(usize, usize)]) -> Parameters {
+    let chains = values.len() / nodes;
+    let x = DMatrix::from_iterator(nodes, chains, values.iter().map(|&v| v as f32));
+    let products = &x * x.transpose();
+    let n = chains as f64;
+    let mut fields = vec![0.0; nodes];
+    for chain in values.chunks(nodes) {
+        for (sum, value) in fields.iter_mut().zip(chain) {
+            *sum += value / n;
+        }
+    }
+    Parameters {
+        fields,
+        couplings: edges
+            .iter()
+            .map(|&(i, j)| f64::from(products[(i, j)]) / n)
+            .collect(),
+    }
+}
+
+/// Adds device time and joules; unknown plus known stays what is known.
+fn add(total: &mut Cost, cost: &Cost) {
+    let sum = |a: &mut Option<f64>, b: Option<f64>| {
+        if let Some(b) = b {
+            *a = Some(a.unwrap_or(0.0) + b);
+        }
+    };
+    sum(&mut total.device_seconds, cost.device_seconds);
+    sum(&mut total.write, cost.write);
+    sum(&mut total.sample, cost.sample);
+    sum(&mut total.read, cost.read);
+    sum(&mut total.host, cost.host);
+    sum(&mut total.standby, cost.standby);
+}
+
+impl Trainer {
+    /// Trains the energy with the given start and graph (`edges`, in parameter order) on `rows` of the first nodes.
+    ///
+    /// # Errors
+    /// No rows, rows of unequal length or longer than the nodes, or settings out of range.
+    pub fn new(
+        settings: Settings,
+        rows: Vec<Vec<f64>>,
+        edges: &[(usize, usize)],
+        start: Parameters,
+    ) -> Result<Self> {
+        let visible = rows.first().map_or(0, Vec::len);
+        let nodes = start.fields.len();
+        if visible == 0 || visible > nodes || rows.iter().any(|r| r.len() != visible) {
+            let expected = format!("at least one row of at most {nodes} visible values");
+            return Err(Error::invalid(
+                "train.data",
+                format!("{} rows of {visible}", rows.len()),
+                expected,
+            ));
+        }
+        if !(settings.learning_rate > 0.0 && settings.learning_rate.is_finite()) {
+            return Err(Error::invalid(
+                "train.learning_rate",
+                settings.learning_rate,
+                "a positive number",
+            ));
+        }
+        let parameters = start.fields.len() + start.couplings.len();
+        Ok(Trainer {
+            optimiser: Optimiser::new(settings.optimiser, parameters),
+            rng: Pcg32::seed_from_u64(settings.seed),
+            hidden: vec![0.0; rows.len() * (nodes - visible)],
+            conditional: Vec::new(),
+            free: Vec::new(),
+            update: 0,
+            edges: edges.to_vec(),
+            parameters: start,
+            nodes,
+            visible,
+            rows,
+            settings,
+        })
+    }
+
+    /// θ now.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Updates done.
+    pub fn update(&self) -> u64 {
+        self.update
+    }
+
+    /// Everything needed to continue to the same bits.
+    pub fn checkpoint(&self, sampler: &dyn Sampler) -> Checkpoint {
+        Checkpoint {
+            update: self.update,
+            parameters: self.parameters.clone(),
+            optimiser: self.optimiser.clone(),
+            rng: self.rng.clone(),
+            free: self.free.clone(),
+            hidden: self.hidden.clone(),
+            conditional: self.conditional.clone(),
+            sampler: sampler.state(),
+        }
+    }
+
+    /// Continues from a checkpoint, and puts the sampler where it was.
+    ///
+    /// # Errors
+    /// A checkpoint of another problem.
+    pub fn resume(&mut self, checkpoint: Checkpoint, sampler: &mut dyn Sampler) -> Result<()> {
+        if checkpoint.parameters.couplings.len() != self.edges.len()
+            || checkpoint.hidden.len() != self.hidden.len()
+        {
+            return Err(Error::invalid(
+                "checkpoint",
+                "another problem's",
+                "a checkpoint of this experiment",
+            ));
+        }
+        sampler.restore(&checkpoint.sampler)?;
+        self.update = checkpoint.update;
+        self.parameters = checkpoint.parameters;
+        self.optimiser = checkpoint.optimiser;
+        self.rng = checkpoint.rng;
+        self.free = checkpoint.free;
+        self.hidden = checkpoint.hidden;
+        self.conditional = checkpoint.conditional;
+        Ok(())
+    }
+
+    /// One update through `sampler`, whose chains are the batch.
+    ///
+    /// # Errors
+    /// What the sampler says, and [`Error::Diverged`] with the update and the cause.
+    pub fn step(&mut self, sampler: &mut dyn Sampler) -> Result<StepReport> {
+        let batch = sampler.describe().chains;
+        let (nodes, visible) = (self.nodes, self.visible);
+        let mut cost = sampler.reprogram(&self.parameters)?;
+        let picks: Vec<usize> = (0..batch)
+            .map(|_| self.rng.random_range(0..self.rows.len()))
+            .collect();
+
+        // Clamped phase: visible nodes at the data, hidden nodes continued from the row's last visit.
+        let hidden = nodes - visible;
+        let mut start = vec![0.0; batch * nodes];
+        for (chain, &row) in start.chunks_mut(nodes).zip(&picks) {
+            chain[..visible].copy_from_slice(&self.rows[row]);
+            chain[visible..].copy_from_slice(&self.hidden[row * hidden..(row + 1) * hidden]);
+        }
+        let clamped = if hidden > 0 {
+            let end = self.phase(
+                sampler,
+                &start,
+                self.settings.positive,
+                (0..visible).collect(),
+                &mut cost,
+            )?;
+            for (chain, &row) in end.chunks(nodes).zip(&picks) {
+                self.hidden[row * hidden..(row + 1) * hidden].copy_from_slice(&chain[visible..]);
+            }
+            end
+        } else {
+            start
+        };
+        let positive = statistics(&clamped, nodes, &self.edges);
+
+        // Free phase.
+        let from = if self.settings.method == Method::Pcd && !self.free.is_empty() {
+            &self.free
+        } else {
+            &clamped
+        };
+        let free = self.phase(
+            sampler,
+            &from.clone(),
+            self.settings.negative,
+            Vec::new(),
+            &mut cost,
+        )?;
+        let negative = statistics(&free, nodes, &self.edges);
+        self.free = free;
+
+        let mut gradient: Vec<f64> = difference(&positive, &negative);
+        if let Some(conditional) = self.settings.conditional.clone() {
+            let mut start = clamped.clone();
+            let rest: Vec<usize> = (0..nodes)
+                .filter(|i| !conditional.clamp.contains(i))
+                .collect();
+            let width = rest.len();
+            let persistent = self.settings.method == Method::Pcd;
+            if persistent && self.conditional.is_empty() {
+                self.conditional = vec![0.0; self.rows.len() * width];
+            }
+            if persistent {
+                for (chain, &row) in start.chunks_mut(nodes).zip(&picks) {
+                    for (&node, &value) in rest.iter().zip(&self.conditional[row * width..]) {
+                        chain[node] = value;
+                    }
+                }
+            }
+            let end = self.phase(
+                sampler,
+                &start,
+                self.settings.negative,
+                conditional.clamp.clone(),
+                &mut cost,
+            )?;
+            if persistent {
+                for (chain, &row) in end.chunks(nodes).zip(&picks) {
+                    for (&node, slot) in rest.iter().zip(&mut self.conditional[row * width..]) {
+                        *slot = chain[node];
+                    }
+                }
+            }
+            let given = statistics(&end, nodes, &self.edges);
+            for (g, d) in gradient.iter_mut().zip(difference(&positive, &given)) {
+                *g += conditional.weight * d;
+            }
+        }
+        let gap = difference(&positive, &negative);
+        let theta: Vec<f64> = self
+            .parameters
+            .fields
+            .iter()
+            .chain(&self.parameters.couplings)
+            .copied()
+            .collect();
+        let energy_gap = theta.iter().zip(&gap).map(|(t, g)| t * g).sum();
+        for (g, t) in gradient[nodes..].iter_mut().zip(&theta[nodes..]) {
+            *g -= self.settings.weight_decay * t;
+        }
+
+        let progress = self.update as f64 / self.settings.updates.max(1) as f64;
+        let rate =
+            self.settings.learning_rate * (1.0 - (1.0 - self.settings.decay) * progress.min(1.0));
+        let mut moved = theta;
+        self.optimiser.ascend(&mut moved, &gradient, rate);
+        self.update += 1;
+        if let Some(k) = moved.iter().position(|v| !(v.abs() < 1e3)) {
+            let name = if k < nodes {
+                format!("field {k}")
+            } else {
+                format!("coupling {}", k - nodes)
+            };
+            return Err(Error::Diverged {
+                what: "training".to_owned(),
+                detail: format!(
+                    "at update {} {name} is {:.3e}; a smaller learning_rate, a longer negative phase or a weight_decay may hold it",
+                    self.update, moved[k]
+                ),
+            });
+        }
+        self.parameters.couplings = moved.split_off(nodes);
+        self.parameters.fields = moved;
+        let moment_error = positive.fields[..visible]
+            .iter()
+            .zip(&negative.fields)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f64>()
+            / visible as f64;
+        Ok(StepReport {
+            update: self.update,
+            gradient_norm: gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
+            energy_gap,
+            moment_error,
+            cost,
+        })
+    }
+
+    /// Runs one phase from `start` and returns where the chains ended, adding its cost.
+    fn phase(
+        &self,
+        sampler: &mut dyn Sampler,
+        start: &[f64],
+        horizon: Horizon,
+        clamp: Vec<usize>,
+        cost: &mut Cost,
+    ) -> Result<Vec<f64>> {
+        let values = start
+            .chunks(self.nodes)
+            .flat_map(|chain| clamp.iter().map(|&node| chain[node]))
+            .collect();
+        sampler.restore(&ChainState {
+            values: start.to_vec(),
+            streams: None,
+        })?;
+        let run = sampler.run(&Phase {
+            burn_in: Horizon::Steps(0),
+            duration: horizon,
+            every: None,
+            clamp: (!clamp.is_empty()).then_some(Clamp {
+                nodes: clamp,
+                values,
+            }),
+        })?;
+        add(cost, &run.cost);
+        // What was read, not what the device holds: training sees the chip through its readout.
+        Ok(run.samples.x.iter().map(|&v| f64::from(v)).collect())
+    }
+}
+
+/// (fields, couplings) of a − b.
+fn difference(a: &Parameters, b: &Parameters) -> Vec<f64> {
+    a.fields
+        .iter()
+        .chain(&a.couplings)
+        .zip(b.fields.iter().chain(&b.couplings))
+        .map(|(a, b)| a - b)
+        .collect()
+}
