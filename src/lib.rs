@@ -1,10 +1,12 @@
 //! thermochip
 #![allow(missing_docs)]
 pub mod circuit;
+pub mod data;
 pub mod diagnostics;
 pub mod dynamics;
 pub mod energy;
 pub mod error;
+pub mod experiment;
 pub mod hardware;
 pub mod sampler;
 pub mod testing;

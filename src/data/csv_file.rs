@@ -1,0 +1,167 @@
+//! CSV and CSV.gz files of numbers.
+
+use crate::error::{Error, Result};
+use flate2::read::GzDecoder;
+use std::fs;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+/// Which columns hold what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Columns {
+    /// Columns of the picture.
+    pub pixels: Range<usize>,
+    /// Column of the label.
+    pub label: usize,
+    /// Number of classes: labels are 0..classes.
+    pub classes: usize,
+    /// Raw values that become −1 and +1.
+    pub scale: (f64, f64),
+}
+
+/// Labelled rows: pixel nodes, then one ±1 node per class.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Visible values of each row.
+    pub rows: Vec<Vec<f64>>,
+    /// Class of each row.
+    pub truth: Vec<usize>,
+    /// Nodes of the picture.
+    pub pixels: Range<usize>,
+    /// Nodes of the label.
+    pub labels: Range<usize>,
+    /// Rows to learn from.
+    pub train: Vec<usize>,
+    /// Rows held out.
+    pub test: Vec<usize>,
+}
+
+fn file_error(path: &Path, reason: impl Into<String>) -> Error {
+    Error::File {
+        file: path.to_path_buf(),
+        reason: reason.into(),
+    }
+}
+
+/// The file's text, unzipped when its name ends in `.gz`.
+fn text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let mut text = String::new();
+    let read = if path.extension().is_some_and(|e| e == "gz") {
+        GzDecoder::new(&bytes[..]).read_to_string(&mut text)
+    } else {
+        (&bytes[..]).read_to_string(&mut text)
+    };
+    read.map_err(|e| file_error(path, format!("corrupt or truncated data file ({e})")))?;
+    Ok(text)
+}
+
+/// Row numbers, one per line; lines starting with `#` are comments.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is not a row number.
+pub fn read_indices(path: &Path) -> Result<Vec<usize>> {
+    text(path)?
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        .map(|(k, line)| {
+            let reason = format!("line {}: \"{line}\" is not a row number", k + 1);
+            line.trim().parse().map_err(|_| file_error(path, reason))
+        })
+        .collect()
+}
+
+/// Loads a labelled CSV; `test` rows are held out.
+///
+/// # Errors
+/// A file that is missing, corrupt, truncated or ragged, a value that is not a number or outside the scale, a label outside
+/// the classes, or a test row that does not exist.
+pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<Dataset> {
+    let text = text(path)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(text.as_bytes());
+    let width = columns.pixels.end.max(columns.label + 1);
+    let (lo, hi) = columns.scale;
+    let (mut rows, mut truth) = (Vec::new(), Vec::new());
+    for (k, record) in reader.records().enumerate() {
+        let line = k + 1;
+        let record = record.map_err(|e| {
+            file_error(
+                path,
+                format!("line {line}: {e} (corrupt or truncated data file)"),
+            )
+        })?;
+        if record.len() < width {
+            let reason = format!(
+                "line {line} has {} columns, expected at least {width} (corrupt or truncated data file)",
+                record.len()
+            );
+            return Err(file_error(path, reason));
+        }
+        let number = |column: usize| -> Result<f64> {
+            let cell = record.get(column).unwrap_or_default().trim();
+            cell.parse::<f64>()
+                .ok()
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| {
+                    file_error(
+                        path,
+                        format!("line {line}, column {column}: \"{cell}\" is not a number"),
+                    )
+                })
+        };
+        let label = number(columns.label)?;
+        if label.fract() != 0.0 || !(0.0..columns.classes as f64).contains(&label) {
+            let reason = format!(
+                "line {line}: label {label} is not a class from 0 to {}",
+                columns.classes - 1
+            );
+            return Err(file_error(path, reason));
+        }
+        let label = label as usize;
+        let mut row = Vec::with_capacity(columns.pixels.len() + columns.classes);
+        for column in columns.pixels.clone() {
+            let value = number(column)?;
+            if value < lo || value > hi {
+                let reason = format!(
+                    "line {line}, column {column}: {value} is outside the scale [{lo}, {hi}]"
+                );
+                return Err(file_error(path, reason));
+            }
+            row.push(2.0 * (value - lo) / (hi - lo) - 1.0);
+        }
+        row.extend((0..columns.classes).map(|c| if c == label { 1.0 } else { -1.0 }));
+        rows.push(row);
+        truth.push(label);
+    }
+    if rows.is_empty() {
+        return Err(file_error(path, "no rows (corrupt or truncated data file)"));
+    }
+    let mut held_out = vec![false; rows.len()];
+    let test = test.unwrap_or_default();
+    for &row in &test {
+        let Some(entry) = held_out.get_mut(row) else {
+            let reason = format!(
+                "has {} rows, but row {row} is listed as a test row (truncated data file?)",
+                rows.len()
+            );
+            return Err(file_error(path, reason));
+        };
+        *entry = true;
+    }
+    let pixels = 0..columns.pixels.len();
+    Ok(Dataset {
+        labels: pixels.end..pixels.end + columns.classes,
+        pixels,
+        train: (0..rows.len()).filter(|&r| !held_out[r]).collect(),
+        test,
+        rows,
+        truth,
+    })
+}

@@ -1,0 +1,224 @@
+//! Typed access to TOML tables, with errors that name file, dotted key, value and what was expected.
+
+use crate::error::{Error, Result};
+use crate::hardware::card::nearest;
+use crate::units::{DeviceTime, parse_device_time};
+use std::path::Path;
+use toml::{Table, Value};
+
+/// One section of the file.
+pub(super) struct Section<'a> {
+    pub(super) file: &'a Path,
+    pub(super) name: String,
+    pub(super) table: &'a Table,
+}
+
+/// A value as it would be written, shortened.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 60 {
+        let short: String = text.chars().take(57).collect();
+        format!("{short}...")
+    } else {
+        text
+    }
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn key(&self, key: &str) -> String {
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
+    }
+
+    /// Refuses keys that are not in `known`; those in `later` belong to parts that this version does not have.
+    pub(super) fn check_keys(&self, known: &[&str], later: &[&str]) -> Result<()> {
+        for (key, value) in self.table {
+            if later.contains(&key.as_str()) {
+                return Err(self.invalid(
+                    key,
+                    value,
+                    "this key to be absent: it is not supported in this version yet",
+                ));
+            }
+            if !known.contains(&key.as_str()) {
+                return Err(Error::UnknownKey {
+                    file: Some(self.file.to_path_buf()),
+                    key: self.key(key),
+                    nearest: nearest(key, known.iter().copied()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn invalid(&self, key: &str, value: &Value, expected: impl Into<String>) -> Error {
+        Error::invalid(self.key(key), shown(value), expected).in_file(self.file)
+    }
+
+    pub(super) fn missing(&self, key: &str, expected: &str) -> Error {
+        Error::invalid(
+            self.key(key),
+            "nothing",
+            format!("{expected} (this key is required)"),
+        )
+        .in_file(self.file)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
+        self.table.get(key)
+    }
+
+    pub(super) fn section(&self, key: &str) -> Result<Option<Section<'a>>> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::Table(table)) => Ok(Some(Section {
+                file: self.file,
+                name: self.key(key),
+                table,
+            })),
+            Some(value) => Err(self.invalid(key, value, format!("a section [{}]", self.key(key)))),
+        }
+    }
+
+    pub(super) fn text(&self, key: &str, default: &str) -> Result<String> {
+        match self.get(key) {
+            None => Ok(default.to_owned()),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(value) => Err(self.invalid(key, value, "a text in quotes")),
+        }
+    }
+
+    pub(super) fn optional_text(&self, key: &str) -> Result<Option<String>> {
+        self.get(key).map(|_| self.text(key, "")).transpose()
+    }
+
+    /// One of the given words.
+    pub(super) fn word(&self, key: &str, default: &str, words: &[&str]) -> Result<String> {
+        let word = self.text(key, default)?;
+        if words.contains(&word.as_str()) {
+            return Ok(word);
+        }
+        let expected = format!("one of {}", words.join(", "));
+        Err(self.invalid(key, &Value::String(word), expected))
+    }
+
+    pub(super) fn number(value: &Value) -> Option<f64> {
+        match value {
+            Value::Integer(i) => Some(*i as f64),
+            Value::Float(f) => Some(*f),
+            _ => None,
+        }
+    }
+
+    pub(super) fn float(&self, key: &str, default: f64) -> Result<f64> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(value) => Self::number(value)
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| self.invalid(key, value, "a finite number")),
+        }
+    }
+
+    pub(super) fn positive(&self, key: &str, default: f64) -> Result<f64> {
+        let number = self.float(key, default)?;
+        match self.get(key) {
+            Some(value) if number <= 0.0 => Err(self.invalid(key, value, "a positive number")),
+            _ => Ok(number),
+        }
+    }
+
+    pub(super) fn count(&self, key: &str, default: u64, least: u64) -> Result<u64> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(Value::Integer(i)) if *i >= least as i64 => Ok(*i as u64),
+            Some(value) => {
+                Err(self.invalid(key, value, format!("a whole number of at least {least}")))
+            }
+        }
+    }
+
+    pub(super) fn time(&self, key: &str, default: &str) -> Result<String> {
+        let text = match self.get(key) {
+            None => return Ok(default.to_owned()),
+            Some(Value::String(text)) => text,
+            Some(value) => {
+                return Err(self.invalid(
+                    key,
+                    value,
+                    "a device time with a unit, e.g. \"20 tau\" or \"2 us\" (a unit is missing)",
+                ));
+            }
+        };
+        parse_device_time(text).map_err(|e| e.at(&self.key(key)).in_file(self.file))?;
+        Ok(text.clone())
+    }
+
+    pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.invalid(key, value, "a list of finite numbers");
+        let list = value.as_array().ok_or_else(wrong)?;
+        list.iter()
+            .map(|v| Self::number(v).filter(|v| v.is_finite()).ok_or_else(wrong))
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    pub(super) fn indices(&self, key: &str) -> Result<Option<Vec<usize>>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.invalid(key, value, "a list of node numbers from 0");
+        let list = value.as_array().ok_or_else(wrong)?;
+        list.iter()
+            .map(|v| {
+                v.as_integer()
+                    .and_then(|i| usize::try_from(i).ok())
+                    .ok_or_else(wrong)
+            })
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    pub(super) fn rows(&self, key: &str) -> Result<Option<Vec<Vec<f64>>>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let list = value
+            .as_array()
+            .ok_or_else(|| self.invalid(key, value, "a list of rows of numbers"))?;
+        list.iter()
+            .enumerate()
+            .map(|(k, row)| {
+                let name = format!("{key}[{k}]");
+                let wrong = || self.invalid(&name, row, "a row of finite numbers");
+                let row = row.as_array().ok_or_else(wrong)?;
+                row.iter()
+                    .map(|v| Self::number(v).filter(|v| v.is_finite()).ok_or_else(wrong))
+                    .collect::<Result<Vec<f64>>>()
+            })
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    pub(super) fn words(&self, key: &str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.invalid(key, value, "a list of texts");
+        let list = value.as_array().ok_or_else(wrong)?;
+        list.iter()
+            .map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong))
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+}
+
+/// Seconds of a device time that the reader has checked.
+pub(super) fn seconds(text: &str, tau: f64) -> f64 {
+    parse_device_time(text).map_or(f64::NAN, |t: DeviceTime| t.seconds(tau))
+}

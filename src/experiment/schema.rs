@@ -1,0 +1,695 @@
+//! The keys of an experiment, their defaults and their checks.
+
+use super::reader::{Section, seconds};
+use crate::error::{Error, Result};
+use crate::training::{Method, OptimiserKind};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The whole file, defaults filled in; what a run records.
+#[derive(Clone, Debug, Serialize)]
+pub struct Experiment {
+    /// Format, 1.
+    pub version: u32,
+    /// For people.
+    pub title: String,
+    /// Seed of everything random but the die.
+    pub seed: u64,
+    /// The energy.
+    pub energy: Energy,
+    /// The chip.
+    pub hardware: Option<Hardware>,
+    /// How the chip is run.
+    pub plan: Plan,
+    /// Digital samplers beside it.
+    pub digital: Vec<Digital>,
+    /// Data.
+    pub data: Option<Data>,
+    /// Training.
+    pub train: Option<Train>,
+    /// Where the file was; paths in it are relative to this.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+/// `[energy]`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Energy {
+    /// ½xᵀPx − bᵀx.
+    Quadratic {
+        precision: Vec<Vec<f64>>,
+        linear: Option<Vec<f64>>,
+    },
+    /// Quartic cells; without inline values the nodes come from the data.
+    SoftSpin {
+        j2: Vec<f64>,
+        j4: Vec<f64>,
+        fields: Option<Vec<f64>>,
+        couplings: Vec<Vec<f64>>,
+    },
+    /// Spins.
+    Ising {
+        fields: Vec<f64>,
+        couplings: Vec<Vec<f64>>,
+    },
+    /// Bipartite.
+    Rbm {
+        visible: usize,
+        hidden: usize,
+        soft: bool,
+        weights: Vec<Vec<f64>>,
+        fields: Vec<f64>,
+        j2: f64,
+        j4: f64,
+    },
+    /// ½[(x²−1)² + (y²−1)²].
+    FourWells,
+    /// B Σ (x² − 1)².
+    DoubleWell { barrier: f64, dim: usize },
+}
+
+/// `hardware.scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ScaleKey {
+    /// A number.
+    Number(f64),
+    /// `"fit"`.
+    Fit(&'static str),
+}
+
+/// `[hardware]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hardware {
+    /// Card name or path.
+    pub model: String,
+    /// Die seed; absent: ideal chip only.
+    pub die_seed: Option<u64>,
+    /// Number of dies from consecutive seeds.
+    pub dies: u64,
+    /// Non-idealities that are on; absent: all.
+    pub only: Option<Vec<String>>,
+    /// Range factor.
+    pub scale: ScaleKey,
+    /// Card parameters replaced: another design.
+    #[serde(rename = "override")]
+    pub overrides: BTreeMap<String, String>,
+    /// Actual temperature, when it is not the card's.
+    pub environment_temperature: Option<String>,
+}
+
+/// `plan.initial`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Initial {
+    /// `random`, `zero` or `data`.
+    Word(String),
+    /// States cycled over chains.
+    States(Vec<Vec<f64>>),
+}
+
+/// `[plan]`; times as written.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Plan {
+    pub chains: usize,
+    pub burn_in: String,
+    pub duration: String,
+    pub sample_period: Option<String>,
+    pub scheme: String,
+    pub step: String,
+    pub bias_tolerance: f64,
+    pub precision: String,
+    pub initial: Initial,
+    pub trajectory_nodes: Vec<usize>,
+    pub trajectory_period: Option<String>,
+}
+
+/// `[[digital]]`.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Digital {
+    pub sampler: String,
+    pub chains: Option<usize>,
+    pub steps: u64,
+    pub burn_in: u64,
+    pub thin: Option<u64>,
+    pub step: Option<f64>,
+}
+
+/// `[data]`.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Data {
+    pub file: String,
+    pub pixels: (usize, usize),
+    pub label: usize,
+    pub classes: usize,
+    pub scale: (f64, f64),
+    pub test_rows: Option<String>,
+}
+
+/// `train.conditional`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Conditional {
+    /// Which visible nodes are clamped: `pixels`.
+    pub clamp: String,
+    /// Weight.
+    pub weight: f64,
+}
+
+/// `train.cross_check`: couplings through the chip against couplings through a digital sampler, over repeats.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct CrossCheck {
+    pub through: String,
+    pub repeats: usize,
+    pub updates: u64,
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Train {
+    pub method: Method,
+    pub through: String,
+    pub hidden: usize,
+    pub connect: String,
+    pub updates: u64,
+    pub batch: usize,
+    pub positive: String,
+    pub negative: String,
+    pub conditional: Option<Conditional>,
+    pub optimiser: OptimiserKind,
+    pub learning_rate: f64,
+    pub decay: f64,
+    pub weight_decay: f64,
+    pub bias_tolerance: f64,
+    pub checkpoint_every: u64,
+    pub cross_check: CrossCheck,
+}
+
+impl Experiment {
+    /// Reads and checks an experiment file.
+    ///
+    /// # Errors
+    /// Anything wrong in it, as one line naming file, key, value and what was expected.
+    pub fn load(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|source| Error::Io {
+            path: file.to_path_buf(),
+            source,
+        })?;
+        Self::parse(&text, file)
+    }
+
+    /// As [`Experiment::load`], from text; `file` is for messages and relative paths.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            let line = e
+                .span()
+                .map_or(1, |s| text[..s.start].matches('\n').count() + 1);
+            Error::File {
+                file: file.to_path_buf(),
+                reason: format!(
+                    "line {line}: {}",
+                    e.message().lines().next().unwrap_or("not TOML")
+                ),
+            }
+        })?;
+        let top = Section {
+            file,
+            name: String::new(),
+            table: &table,
+        };
+        top.check_keys(
+            &[
+                "version", "title", "seed", "energy", "hardware", "plan", "digital", "data",
+                "train",
+            ],
+            &["circuit", "clamp", "compare", "sweep"],
+        )?;
+        if top.count("version", 0, 0)? != 1 {
+            let value = top
+                .get("version")
+                .map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            return Err(Error::invalid("version", value, "1").in_file(file));
+        }
+        let train = top.section("train")?.map(|s| train(&s)).transpose()?;
+        let data = top.section("data")?.map(|s| data(&s)).transpose()?;
+        let Some(section) = top.section("energy")? else {
+            return Err(top.missing("energy", "a section [energy]"));
+        };
+        let energy = energy(&section)?;
+        let digital = match top.get("digital") {
+            None => Vec::new(),
+            Some(toml::Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .map(|(k, value)| match value {
+                    toml::Value::Table(table) => digital(&Section {
+                        file,
+                        name: format!("digital[{k}]"),
+                        table,
+                    }),
+                    other => Err(top.invalid("digital", other, "sections [[digital]]")),
+                })
+                .collect::<Result<_>>()?,
+            Some(other) => return Err(top.invalid("digital", other, "sections [[digital]]")),
+        };
+        let empty = toml::Table::new();
+        let plan_section = top.section("plan")?.unwrap_or(Section {
+            file,
+            name: "plan".to_owned(),
+            table: &empty,
+        });
+        let experiment = Experiment {
+            version: 1,
+            title: top.text("title", "")?,
+            seed: top.count("seed", 0, 0)?,
+            energy,
+            hardware: top.section("hardware")?.map(|s| hardware(&s)).transpose()?,
+            plan: plan(&plan_section)?,
+            digital,
+            data,
+            train,
+            file: file.to_path_buf(),
+        };
+        if experiment.train.is_some() && experiment.data.is_none() {
+            return Err(top.missing("data", "a section [data] to train on"));
+        }
+        if experiment.hardware.is_none() && experiment.digital.is_empty() {
+            return Err(top.missing("hardware", "a section [hardware] or [[digital]]"));
+        }
+        Ok(experiment)
+    }
+
+    /// A path of the file, relative to it.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(relative)
+    }
+
+    /// Seconds of one of this experiment's device times, given the card's τ.
+    pub fn seconds(&self, time: &str, tau: f64) -> f64 {
+        seconds(time, tau)
+    }
+}
+
+fn energy(s: &Section<'_>) -> Result<Energy> {
+    let kinds = [
+        "quadratic",
+        "soft_spin",
+        "ising",
+        "rbm",
+        "four_wells",
+        "double_well",
+    ];
+    let kind = match s.get("kind") {
+        None => return Err(s.missing("kind", "the kind of energy")),
+        Some(v) if matches!(v.as_str(), Some("mixture" | "factors" | "neural")) => {
+            return Err(s.invalid("kind", v, "a kind supported in this version: quadratic, soft_spin, ising, rbm, four_wells, double_well"));
+        }
+        Some(_) => s.word("kind", "", &kinds)?,
+    };
+    let later = [
+        "precision_file",
+        "couplings_file",
+        "weights_file",
+        "parameters",
+        "copies",
+    ];
+    let check = |known: &[&str]| s.check_keys(&[&["kind"], known].concat(), &later);
+    let per_node = |key: &str, default: f64| -> Result<Vec<f64>> {
+        match s.get(key) {
+            Some(toml::Value::Array(_)) => Ok(s.numbers(key)?.unwrap_or_default()),
+            _ => Ok(vec![s.float(key, default)?]),
+        }
+    };
+    let required = |key: &str, expected: &str| s.rows(key)?.ok_or_else(|| s.missing(key, expected));
+    Ok(match kind.as_str() {
+        "quadratic" => {
+            check(&["precision", "linear"])?;
+            Energy::Quadratic {
+                precision: required("precision", "an n x n matrix as rows")?,
+                linear: s.numbers("linear")?,
+            }
+        }
+        "soft_spin" => {
+            check(&["j2", "j4", "fields", "couplings"])?;
+            Energy::SoftSpin {
+                j2: per_node("j2", -2.0)?,
+                j4: per_node("j4", 1.0)?,
+                fields: s.numbers("fields")?,
+                couplings: s.rows("couplings")?.unwrap_or_default(),
+            }
+        }
+        "ising" => {
+            check(&["fields", "couplings"])?;
+            Energy::Ising {
+                fields: s
+                    .numbers("fields")?
+                    .ok_or_else(|| s.missing("fields", "one field per spin"))?,
+                couplings: s.rows("couplings")?.unwrap_or_default(),
+            }
+        }
+        "rbm" => {
+            check(&[
+                "visible", "hidden", "units", "weights", "fields", "j2", "j4",
+            ])?;
+            Energy::Rbm {
+                visible: s.count("visible", 0, 1)? as usize,
+                hidden: s.count("hidden", 0, 1)? as usize,
+                soft: s.word("units", "spin", &["spin", "soft_spin"])? == "soft_spin",
+                weights: required("weights", "a visible x hidden matrix as rows")?,
+                fields: s.numbers("fields")?.unwrap_or_default(),
+                j2: s.float("j2", -2.0)?,
+                j4: s.float("j4", 1.0)?,
+            }
+        }
+        "four_wells" => {
+            check(&[])?;
+            Energy::FourWells
+        }
+        _ => {
+            check(&["barrier", "dim"])?;
+            Energy::DoubleWell {
+                barrier: s.positive("barrier", 1.0)?,
+                dim: s.count("dim", 1, 1)? as usize,
+            }
+        }
+    })
+}
+
+fn hardware(s: &Section<'_>) -> Result<Hardware> {
+    s.check_keys(
+        &[
+            "model",
+            "die_seed",
+            "dies",
+            "only",
+            "scale",
+            "override",
+            "environment",
+        ],
+        &["level"],
+    )?;
+    if s.get("model").is_none() {
+        return Err(s.missing("model", "the name of a card, or a path"));
+    }
+    let scale = match s.get("scale") {
+        Some(toml::Value::String(word)) if word == "fit" => ScaleKey::Fit("fit"),
+        Some(value @ toml::Value::String(_)) => {
+            return Err(s.invalid("scale", value, "a positive number or \"fit\""));
+        }
+        _ => ScaleKey::Number(s.positive("scale", 1.0)?),
+    };
+    let mut overrides = BTreeMap::new();
+    if let Some(section) = s.section("override")? {
+        collect(&section, "", &mut overrides)?;
+    }
+    let environment_temperature = match s.section("environment")? {
+        None => None,
+        Some(environment) => {
+            environment.check_keys(&["temperature"], &["supply"])?;
+            environment.optional_text("temperature")?
+        }
+    };
+    Ok(Hardware {
+        model: s.text("model", "")?,
+        die_seed: s
+            .get("die_seed")
+            .map(|_| s.count("die_seed", 0, 0))
+            .transpose()?,
+        dies: s.count("dies", 1, 1)?,
+        only: s.words("only")?,
+        scale,
+        overrides,
+        environment_temperature,
+    })
+}
+
+/// Flattens `[hardware.override]` into dotted keys.
+fn collect(s: &Section<'_>, prefix: &str, into: &mut BTreeMap<String, String>) -> Result<()> {
+    for (key, value) in s.table {
+        let dotted = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            toml::Value::Table(table) => {
+                let inner = Section {
+                    file: s.file,
+                    name: s.key(key),
+                    table,
+                };
+                collect(&inner, &dotted, into)?;
+            }
+            toml::Value::String(text) => {
+                into.insert(dotted, text.clone());
+            }
+            toml::Value::Integer(_) | toml::Value::Float(_) => {
+                into.insert(dotted, value.to_string());
+            }
+            other => return Err(s.invalid(key, other, "a quantity in quotes, e.g. \"10 fF\"")),
+        }
+    }
+    Ok(())
+}
+
+fn plan(s: &Section<'_>) -> Result<Plan> {
+    s.check_keys(
+        &[
+            "chains",
+            "burn_in",
+            "duration",
+            "sample_period",
+            "scheme",
+            "step",
+            "bias_tolerance",
+            "precision",
+            "initial",
+            "trajectory_nodes",
+            "trajectory_period",
+        ],
+        &["record"],
+    )?;
+    let initial = match s.get("initial") {
+        Some(toml::Value::Array(_)) => Initial::States(s.rows("initial")?.unwrap_or_default()),
+        _ => Initial::Word(s.word("initial", "random", &["random", "zero", "data"])?),
+    };
+    if matches!(&initial, Initial::States(states) if states.is_empty()) {
+        return Err(s.invalid(
+            "initial",
+            &toml::Value::Array(Vec::new()),
+            "at least one state",
+        ));
+    }
+    let optional_time = |key: &str| s.get(key).map(|_| s.time(key, "")).transpose();
+    let step = match s.get("step") {
+        Some(toml::Value::String(word)) if word == "auto" => "auto".to_owned(),
+        _ => s.time("step", "auto")?,
+    };
+    Ok(Plan {
+        chains: s.count("chains", 256, 1)? as usize,
+        burn_in: s.time("burn_in", "50 tau")?,
+        duration: s.time("duration", "500 tau")?,
+        sample_period: optional_time("sample_period")?,
+        scheme: s.word(
+            "scheme",
+            "euler-maruyama",
+            &["euler-maruyama", "ornstein-uhlenbeck"],
+        )?,
+        step,
+        bias_tolerance: s.positive("bias_tolerance", 0.01)?,
+        precision: s.word("precision", "f32", &["f32", "f64"])?,
+        initial,
+        trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
+        trajectory_period: optional_time("trajectory_period")?,
+    })
+}
+
+fn digital(s: &Section<'_>) -> Result<Digital> {
+    s.check_keys(
+        &["sampler", "chains", "steps", "burn_in", "thin", "step"],
+        &[],
+    )?;
+    let known = ["ula", "mala", "gibbs"];
+    let sampler = match s.get("sampler") {
+        None => return Err(s.missing("sampler", "ula, mala or gibbs")),
+        Some(v)
+            if matches!(
+                v.as_str(),
+                Some("lm" | "hmc" | "baoab" | "tempering" | "metropolis")
+            ) =>
+        {
+            return Err(s.invalid(
+                "sampler",
+                v,
+                "a sampler supported in this version: ula, mala, gibbs",
+            ));
+        }
+        Some(_) => s.word("sampler", "", &known)?,
+    };
+    let steps = s.count("steps", 10_000, 1)?;
+    let step = match s.get("step") {
+        Some(toml::Value::String(word)) if word == "auto" => None,
+        None => None,
+        Some(_) => Some(s.positive("step", 0.0)?),
+    };
+    Ok(Digital {
+        sampler,
+        chains: s
+            .get("chains")
+            .map(|_| s.count("chains", 1, 1))
+            .transpose()?
+            .map(|c| c as usize),
+        steps,
+        burn_in: s.count("burn_in", steps / 10, 0)?,
+        thin: s.get("thin").map(|_| s.count("thin", 1, 1)).transpose()?,
+        step,
+    })
+}
+
+fn data(s: &Section<'_>) -> Result<Data> {
+    s.check_keys(
+        &["file", "kind", "columns", "labels", "scale", "test_rows"],
+        &["threshold"],
+    )?;
+    s.word("kind", "csv", &["csv"])?;
+    let Some(columns) = s.section("columns")? else {
+        return Err(s.missing("columns", "{ pixels = [first, end], label = column }"));
+    };
+    columns.check_keys(&["pixels", "label"], &[])?;
+    let pixels = match columns.indices("pixels")?.as_deref() {
+        Some(&[first, end]) if first < end => (first, end),
+        _ => return Err(columns.missing("pixels", "[first, end] with first < end")),
+    };
+    let label = columns.count("label", pixels.1 as u64, 0)? as usize;
+    let (mut label_column, mut classes) = (label, 10);
+    if let Some(labels) = s.section("labels")? {
+        labels.check_keys(&["column", "classes"], &[])?;
+        label_column = labels.count("column", label as u64, 0)? as usize;
+        classes = labels.count("classes", 10, 2)? as usize;
+    }
+    let scale = match (s.numbers("scale")?.as_deref(), s.get("scale")) {
+        (None, _) => (-1.0, 1.0),
+        (Some(&[lo, hi]), _) if lo < hi => (lo, hi),
+        (Some(_), Some(value)) => {
+            return Err(s.invalid("scale", value, "[low, high] with low < high"));
+        }
+        (Some(_), None) => (-1.0, 1.0),
+    };
+    if s.get("file").is_none() {
+        return Err(s.missing("file", "the path of a data file"));
+    }
+    Ok(Data {
+        file: s.text("file", "")?,
+        pixels,
+        label: label_column,
+        classes,
+        scale,
+        test_rows: s.optional_text("test_rows")?,
+    })
+}
+
+fn train(s: &Section<'_>) -> Result<Train> {
+    s.check_keys(
+        &[
+            "method",
+            "through",
+            "hidden",
+            "connect",
+            "updates",
+            "batch",
+            "positive",
+            "negative",
+            "conditional",
+            "optimiser",
+            "learning_rate",
+            "decay",
+            "weight_decay",
+            "bias_tolerance",
+            "checkpoint_every",
+            "cross_check",
+        ],
+        &[],
+    )?;
+    if let Some(value) = s.get("method")
+        && matches!(
+            value.as_str(),
+            Some(
+                "mle"
+                    | "score_matching"
+                    | "sliced_score_matching"
+                    | "denoising_score_matching"
+                    | "nce"
+                    | "pseudo_likelihood"
+            )
+        )
+    {
+        return Err(s.invalid(
+            "method",
+            value,
+            "a method supported in this version: pcd, cd",
+        ));
+    }
+    let method = if s.word("method", "pcd", &["pcd", "cd"])? == "cd" {
+        Method::Cd
+    } else {
+        Method::Pcd
+    };
+    let conditional = match s.section("conditional")? {
+        None => None,
+        Some(c) => {
+            c.check_keys(&["clamp", "weight"], &[])?;
+            Some(Conditional {
+                clamp: c.word("clamp", "pixels", &["pixels", "labels"])?,
+                weight: c.positive("weight", 1.0)?,
+            })
+        }
+    };
+    let optimiser = if s.word("optimiser", "adam", &["adam", "sgd"])? == "sgd" {
+        OptimiserKind::Sgd { momentum: 0.9 }
+    } else {
+        OptimiserKind::Adam
+    };
+    let cross_check = match s.section("cross_check")? {
+        None => CrossCheck {
+            through: "ula".to_owned(),
+            repeats: 4,
+            updates: 60,
+        },
+        Some(c) => {
+            c.check_keys(&["through", "repeats", "updates"], &[])?;
+            CrossCheck {
+                through: c.word("through", "ula", &["ula", "mala"])?,
+                repeats: c.count("repeats", 4, 2)?.min(8) as usize,
+                updates: c.count("updates", 60, 1)?,
+            }
+        }
+    };
+    Ok(Train {
+        method,
+        through: s.word("through", "ideal", &["ideal", "die", "ula", "mala"])?,
+        hidden: s.count("hidden", 0, 0)? as usize,
+        connect: s.word("connect", "all", &["all", "visible-hidden", "everything"])?,
+        updates: s.count("updates", 1000, 1)?,
+        batch: s.count("batch", 100, 1)? as usize,
+        positive: s.time("positive", "0.3 tau")?,
+        negative: s.time("negative", "0.6 tau")?,
+        conditional,
+        optimiser,
+        learning_rate: s.positive("learning_rate", 0.003)?,
+        decay: s.positive("decay", 1.0)?.min(1.0),
+        weight_decay: s.float("weight_decay", 0.0)?.max(0.0),
+        bias_tolerance: s.positive("bias_tolerance", 0.05)?,
+        checkpoint_every: s.count("checkpoint_every", 100, 1)?,
+        cross_check,
+    })
+}
