@@ -1,6 +1,7 @@
 //! thermochip
 #![allow(missing_docs)]
 pub mod circuit;
+pub mod cli;
 pub mod data;
 pub mod diagnostics;
 pub mod dynamics;

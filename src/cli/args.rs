@@ -1,0 +1,233 @@
+//! The command line's words: `models`, `run`, `compare`, `train`, `report`.
+//!
+//! [`parse`] turns clap's many-line complaints into the one line that every bad input gets.
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Simulates thermodynamic sampling chips: programs an energy, runs the noisy circuit, reads samples, says how good they are.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "thermochip", version, propagate_version = true)]
+#[command(
+    after_help = "Example: thermochip compare experiments/gaussian_rc.toml --out runs/gaussian\n\
+    Exit status: 0 done, 1 a check failed or the run broke off, 2 bad input (one line says where)."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Threads to use (default: all cores); the samples are the same bits for any number.
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+    /// Print the result as JSON on standard output, for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress bars and no table; errors are still printed.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// List the chip models, or show one: every parameter with value, unit, provenance label and source.
+    #[command(after_help = "Example: thermochip models soft_spin_cmos")]
+    Models {
+        /// A card's name; without it, all are listed.
+        name: Option<String>,
+    },
+    /// Simulate one hardware sampling run.
+    #[command(
+        after_help = "Example: thermochip run experiments/gaussian_rc.toml --seed 3 --out runs/g3"
+    )]
+    Run(Job),
+    /// Sample one energy on the ideal chip, the imperfect die, digitally and, where it exists, exactly; write a report.
+    #[command(after_help = "Example: thermochip compare experiments/optdigits.toml")]
+    Compare(Job),
+    /// Train the couplings, through the chip or digitally.
+    #[command(
+        after_help = "Example: thermochip train experiments/optdigits.toml --out runs/digits"
+    )]
+    Train(Job),
+    /// Rebuild the figures and report.html from a run directory.
+    #[command(after_help = "Example: thermochip report runs/optdigits")]
+    Report {
+        /// A directory that run, compare or train wrote.
+        dir: PathBuf,
+    },
+}
+
+/// An experiment and where its results go.
+#[derive(Args, Clone, Debug)]
+pub struct Job {
+    /// The experiment (TOML).
+    pub file: PathBuf,
+    /// Seed of everything random but the die, instead of the file's.
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Directory of the results (default: runs/NAME of the file).
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continue the interrupted run in that directory, to the same bits.
+    #[arg(long)]
+    pub resume: bool,
+}
+
+impl Job {
+    /// `--out`, or `runs/STEM` for `…/STEM.toml`.
+    pub fn out(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| {
+            let stem = self.file.file_stem().unwrap_or(self.file.as_os_str());
+            Path::new("runs").join(stem)
+        })
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("expected a whole number of at least 1".to_owned()),
+    }
+}
+
+/// Why there is no command to carry out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Help or version was asked for: print this and exit 0.
+    Show(String),
+    /// The command line is wrong: print this one line and exit 2.
+    Refuse(String),
+}
+
+/// Parses a command line, program name first.
+///
+/// # Errors
+/// [`Stop`], which says what to print and how to exit.
+pub fn parse<I>(arguments: I) -> Result<Cli, Stop>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    use clap::error::ErrorKind;
+    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.to_string()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let words = "no command: expected one of models, run, compare, train, report";
+            Stop::Refuse(format!("{words} (try --help)"))
+        }
+        _ => Stop::Refuse(one_line(&error.to_string())),
+    })
+}
+
+/// clap's message without its usage block: what is wrong, and its tips.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    let told = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty());
+    let mut text = String::new();
+    for line in told {
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        if !text.is_empty() {
+            text.push_str(if line.starts_with("tip:") { "; " } else { " " });
+        }
+        text.push_str(line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn refused(words: &[&str]) -> String {
+        match parse([&["thermochip"], words].concat()) {
+            Err(Stop::Refuse(line)) => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn definitions_are_consistent_and_every_command_has_an_example() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(help.unwrap_or_default().contains("Example: thermochip"));
+        }
+    }
+
+    #[test]
+    fn options_may_stand_before_or_after_the_command() {
+        for words in [
+            [
+                "thermochip",
+                "--threads",
+                "2",
+                "--quiet",
+                "compare",
+                "a/b.toml",
+            ],
+            [
+                "thermochip",
+                "compare",
+                "a/b.toml",
+                "--quiet",
+                "--threads",
+                "2",
+            ],
+        ] {
+            let cli = parse(words).unwrap();
+            assert_eq!((cli.common.threads, cli.common.quiet), (Some(2), true));
+            let Command::Compare(job) = cli.command else {
+                panic!()
+            };
+            assert_eq!(job.out(), Path::new("runs/b"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line() {
+        for (words, expected) in [
+            (
+                &["compare"][..],
+                "the following required arguments were not provided: <FILE>",
+            ),
+            (
+                &["compare", "x", "--thread", "2"],
+                "unexpected argument '--thread' found; tip: a similar argument exists: '--threads'",
+            ),
+            (
+                &["compare", "x", "--threads", "0"],
+                "invalid value '0' for '--threads <N>': expected a whole number of at least 1",
+            ),
+            (
+                &["comparr", "x"],
+                "unrecognized subcommand 'comparr'; tip: a similar subcommand exists: 'compare'",
+            ),
+            (
+                &[],
+                "no command: expected one of models, run, compare, train, report (try --help)",
+            ),
+        ] {
+            assert_eq!(refused(words), expected);
+        }
+    }
+
+    #[test]
+    fn help_is_shown_not_refused() {
+        assert!(matches!(
+            parse(["thermochip", "run", "--help"]),
+            Err(Stop::Show(_))
+        ));
+    }
+}
