@@ -153,7 +153,17 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
             );
             return Err(file_error(path, reason));
         };
+        if *entry {
+            let reason = format!("row {row} is listed twice as a test row");
+            return Err(file_error(path, reason));
+        }
         *entry = true;
+    }
+    if test.len() == rows.len() {
+        return Err(file_error(
+            path,
+            "every row is a test row: none is left to learn from",
+        ));
     }
     let pixels = 0..columns.pixels.len();
     Ok(Dataset {

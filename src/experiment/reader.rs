@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::hardware::card::nearest;
-use crate::units::{DeviceTime, parse_device_time};
+use crate::units::{Dimension, parse, parse_device_time};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -15,7 +15,9 @@ pub(super) struct Section<'a> {
 
 /// A value as it would be written, shortened.
 fn shown(value: &Value) -> String {
+    // A value may span lines in the file; a message is one line.
     let text = value.to_string();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() > 60 {
         let short: String = text.chars().take(57).collect();
         format!("{short}...")
@@ -130,6 +132,40 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A number that `allowed` accepts; `words` complete "a number …".
+    pub(super) fn within(
+        &self,
+        key: &str,
+        default: f64,
+        allowed: impl Fn(f64) -> bool,
+        words: &str,
+    ) -> Result<f64> {
+        let number = self.float(key, default)?;
+        match self.get(key) {
+            Some(value) if !allowed(number) => {
+                Err(self.invalid(key, value, format!("a number {words}")))
+            }
+            _ => Ok(number),
+        }
+    }
+
+    /// A whole number in a range, both ends included.
+    pub(super) fn count_between(
+        &self,
+        key: &str,
+        default: u64,
+        (least, most): (u64, u64),
+    ) -> Result<u64> {
+        let count = self.count(key, default, least)?;
+        match self.get(key) {
+            Some(value) if count > most => {
+                let expected = format!("a whole number from {least} to {most}");
+                Err(self.invalid(key, value, expected))
+            }
+            _ => Ok(count),
+        }
+    }
+
     pub(super) fn count(&self, key: &str, default: u64, least: u64) -> Result<u64> {
         match self.get(key) {
             None => Ok(default),
@@ -154,6 +190,14 @@ impl<'a> Section<'a> {
         };
         parse_device_time(text).map_err(|e| e.at(&self.key(key)).in_file(self.file))?;
         Ok(text.clone())
+    }
+
+    /// As [`Section::time`], but zero is allowed.
+    pub(super) fn time_or_zero(&self, key: &str, default: &str) -> Result<String> {
+        match self.get(key).and_then(Value::as_str) {
+            Some(text) if parse_device_time_or_zero(text) == Some(0.0) => Ok(text.to_owned()),
+            _ => self.time(key, default),
+        }
     }
 
     pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
@@ -218,7 +262,19 @@ impl<'a> Section<'a> {
     }
 }
 
+/// `Some(0.0)` for a zero with a unit of time, which [`parse_device_time`] refuses.
+fn parse_device_time_or_zero(text: &str) -> Option<f64> {
+    let count = text
+        .trim()
+        .strip_suffix("tau")
+        .map(|number| number.trim().parse::<f64>().ok());
+    count.unwrap_or_else(|| parse(text, Dimension::Time).ok())
+}
+
 /// Seconds of a device time that the reader has checked.
 pub(super) fn seconds(text: &str, tau: f64) -> f64 {
-    parse_device_time(text).map_or(f64::NAN, |t: DeviceTime| t.seconds(tau))
+    match parse_device_time(text) {
+        Ok(time) => time.seconds(tau),
+        Err(_) => parse_device_time_or_zero(text).unwrap_or(f64::NAN),
+    }
 }

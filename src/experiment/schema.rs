@@ -1,5 +1,6 @@
 //! The keys of an experiment, their defaults and their checks.
 
+use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::reader::{Section, seconds};
 use crate::error::{Error, Result};
 use crate::training::{Method, OptimiserKind};
@@ -31,44 +32,6 @@ pub struct Experiment {
     /// Where the file was; paths in it are relative to this.
     #[serde(skip)]
     pub file: PathBuf,
-}
-
-/// `[energy]`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Energy {
-    /// ½xᵀPx − bᵀx.
-    Quadratic {
-        precision: Vec<Vec<f64>>,
-        linear: Option<Vec<f64>>,
-    },
-    /// Quartic cells; without inline values the nodes come from the data.
-    SoftSpin {
-        j2: Vec<f64>,
-        j4: Vec<f64>,
-        fields: Option<Vec<f64>>,
-        couplings: Vec<Vec<f64>>,
-    },
-    /// Spins.
-    Ising {
-        fields: Vec<f64>,
-        couplings: Vec<Vec<f64>>,
-    },
-    /// Bipartite.
-    Rbm {
-        visible: usize,
-        hidden: usize,
-        soft: bool,
-        weights: Vec<Vec<f64>>,
-        fields: Vec<f64>,
-        j2: f64,
-        j4: f64,
-    },
-    /// ½[(x²−1)² + (y²−1)²].
-    FourWells,
-    /// B Σ (x² − 1)².
-    DoubleWell { barrier: f64, dim: usize },
 }
 
 /// `hardware.scale`.
@@ -283,10 +246,44 @@ impl Experiment {
         if experiment.train.is_some() && experiment.data.is_none() {
             return Err(top.missing("data", "a section [data] to train on"));
         }
+        experiment.check_training(&top)?;
         if experiment.hardware.is_none() && experiment.digital.is_empty() {
             return Err(top.missing("hardware", "a section [hardware] or [[digital]]"));
         }
         Ok(experiment)
+    }
+
+    /// What training brings itself must not be given as well.
+    fn check_training(&self, top: &Section<'_>) -> Result<()> {
+        let (Some(_), Some(energy)) = (&self.train, top.section("energy")?) else {
+            return Ok(());
+        };
+        let listed = matches!(&self.energy.kind,
+            EnergyKind::SoftSpin { couplings, .. } if *couplings != Pairs::List(Vec::new()));
+        for (given, key) in [
+            (listed, "couplings"),
+            (self.energy.parameters.is_some(), "parameters"),
+            (self.energy.copies > 1, "copies"),
+        ] {
+            if given {
+                let file_key = format!("{key}_file");
+                let key = if energy.get(key).is_some() {
+                    key
+                } else {
+                    &file_key
+                };
+                let value = energy
+                    .get(key)
+                    .cloned()
+                    .unwrap_or(toml::Value::Boolean(true));
+                return Err(energy.invalid(
+                    key,
+                    &value,
+                    "this key to be absent beside [train], which learns it",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A path of the file, relative to it.
@@ -298,91 +295,6 @@ impl Experiment {
     pub fn seconds(&self, time: &str, tau: f64) -> f64 {
         seconds(time, tau)
     }
-}
-
-fn energy(s: &Section<'_>) -> Result<Energy> {
-    let kinds = [
-        "quadratic",
-        "soft_spin",
-        "ising",
-        "rbm",
-        "four_wells",
-        "double_well",
-    ];
-    let kind = match s.get("kind") {
-        None => return Err(s.missing("kind", "the kind of energy")),
-        Some(v) if matches!(v.as_str(), Some("mixture" | "factors" | "neural")) => {
-            return Err(s.invalid("kind", v, "a kind supported in this version: quadratic, soft_spin, ising, rbm, four_wells, double_well"));
-        }
-        Some(_) => s.word("kind", "", &kinds)?,
-    };
-    let later = [
-        "precision_file",
-        "couplings_file",
-        "weights_file",
-        "parameters",
-        "copies",
-    ];
-    let check = |known: &[&str]| s.check_keys(&[&["kind"], known].concat(), &later);
-    let per_node = |key: &str, default: f64| -> Result<Vec<f64>> {
-        match s.get(key) {
-            Some(toml::Value::Array(_)) => Ok(s.numbers(key)?.unwrap_or_default()),
-            _ => Ok(vec![s.float(key, default)?]),
-        }
-    };
-    let required = |key: &str, expected: &str| s.rows(key)?.ok_or_else(|| s.missing(key, expected));
-    Ok(match kind.as_str() {
-        "quadratic" => {
-            check(&["precision", "linear"])?;
-            Energy::Quadratic {
-                precision: required("precision", "an n x n matrix as rows")?,
-                linear: s.numbers("linear")?,
-            }
-        }
-        "soft_spin" => {
-            check(&["j2", "j4", "fields", "couplings"])?;
-            Energy::SoftSpin {
-                j2: per_node("j2", -2.0)?,
-                j4: per_node("j4", 1.0)?,
-                fields: s.numbers("fields")?,
-                couplings: s.rows("couplings")?.unwrap_or_default(),
-            }
-        }
-        "ising" => {
-            check(&["fields", "couplings"])?;
-            Energy::Ising {
-                fields: s
-                    .numbers("fields")?
-                    .ok_or_else(|| s.missing("fields", "one field per spin"))?,
-                couplings: s.rows("couplings")?.unwrap_or_default(),
-            }
-        }
-        "rbm" => {
-            check(&[
-                "visible", "hidden", "units", "weights", "fields", "j2", "j4",
-            ])?;
-            Energy::Rbm {
-                visible: s.count("visible", 0, 1)? as usize,
-                hidden: s.count("hidden", 0, 1)? as usize,
-                soft: s.word("units", "spin", &["spin", "soft_spin"])? == "soft_spin",
-                weights: required("weights", "a visible x hidden matrix as rows")?,
-                fields: s.numbers("fields")?.unwrap_or_default(),
-                j2: s.float("j2", -2.0)?,
-                j4: s.float("j4", 1.0)?,
-            }
-        }
-        "four_wells" => {
-            check(&[])?;
-            Energy::FourWells
-        }
-        _ => {
-            check(&["barrier", "dim"])?;
-            Energy::DoubleWell {
-                barrier: s.positive("barrier", 1.0)?,
-                dim: s.count("dim", 1, 1)? as usize,
-            }
-        }
-    })
 }
 
 fn hardware(s: &Section<'_>) -> Result<Hardware> {
@@ -419,6 +331,13 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             environment.optional_text("temperature")?
         }
     };
+    if let (Some(value), None) = (s.get("dies"), s.get("die_seed")) {
+        return Err(s.invalid(
+            "dies",
+            value,
+            "die_seed beside it, the seed of the first die",
+        ));
+    }
     Ok(Hardware {
         model: s.text("model", "")?,
         die_seed: s
@@ -497,7 +416,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
     };
     Ok(Plan {
         chains: s.count("chains", 256, 1)? as usize,
-        burn_in: s.time("burn_in", "50 tau")?,
+        burn_in: s.time_or_zero("burn_in", "50 tau")?,
         duration: s.time("duration", "500 tau")?,
         sample_period: optional_time("sample_period")?,
         scheme: s.word(
@@ -669,7 +588,7 @@ fn train(s: &Section<'_>) -> Result<Train> {
             c.check_keys(&["through", "repeats", "updates"], &[])?;
             CrossCheck {
                 through: c.word("through", "ula", &["ula", "mala"])?,
-                repeats: c.count("repeats", 4, 2)?.min(8) as usize,
+                repeats: c.count_between("repeats", 4, (2, 8))? as usize,
                 updates: c.count("updates", 60, 1)?,
             }
         }
@@ -686,8 +605,13 @@ fn train(s: &Section<'_>) -> Result<Train> {
         conditional,
         optimiser,
         learning_rate: s.positive("learning_rate", 0.003)?,
-        decay: s.positive("decay", 1.0)?.min(1.0),
-        weight_decay: s.float("weight_decay", 0.0)?.max(0.0),
+        decay: s.within(
+            "decay",
+            1.0,
+            |v| v > 0.0 && v <= 1.0,
+            "above 0 and at most 1",
+        )?,
+        weight_decay: s.within("weight_decay", 0.0, |v| v >= 0.0, "of at least 0")?,
         bias_tolerance: s.positive("bias_tolerance", 0.05)?,
         checkpoint_every: s.count("checkpoint_every", 100, 1)?,
         cross_check,

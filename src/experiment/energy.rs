@@ -1,0 +1,231 @@
+//! `[energy]`: which energy, inline or from files.
+
+use super::reader::Section;
+use crate::error::Result;
+use serde::Serialize;
+use toml::Value;
+
+/// `[energy]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Energy {
+    /// Which, with its coefficients.
+    #[serde(flatten)]
+    pub kind: EnergyKind,
+    /// Fields, couplings (and cells) as `train` wrote them: an `.npz` file, or a run directory.
+    pub parameters: Option<String>,
+    /// Independent copies side by side.
+    pub copies: usize,
+}
+
+/// `energy.kind` and the keys that belong to it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum EnergyKind {
+    /// ½xᵀPx − bᵀx.
+    Quadratic {
+        precision: Matrix,
+        linear: Option<Vec<f64>>,
+    },
+    /// Quartic cells; in training the nodes come from the data.
+    SoftSpin {
+        j2: Vec<f64>,
+        j4: Vec<f64>,
+        fields: Option<Vec<f64>>,
+        couplings: Pairs,
+    },
+    /// Spins.
+    Ising {
+        fields: Option<Vec<f64>>,
+        couplings: Pairs,
+    },
+    /// Bipartite.
+    Rbm {
+        visible: usize,
+        hidden: usize,
+        units: String,
+        weights: Matrix,
+        fields: Option<Vec<f64>>,
+        j2: f64,
+        j4: f64,
+    },
+    /// ½[(x²−1)² + (y²−1)²].
+    FourWells,
+    /// B Σ (x² − 1)².
+    DoubleWell { barrier: f64, dim: usize },
+}
+
+/// A matrix: rows in the file, or an array of the same name in an `.npz`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matrix {
+    /// Rows.
+    Rows(Vec<Vec<f64>>),
+    /// Path of an `.npz` file.
+    File(String),
+}
+
+/// Couplings: `[[i, j, J], …]`, or the arrays `edges` `[m, 2]` and `couplings` `[m]` of an `.npz`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pairs {
+    /// Triples.
+    List(Vec<Vec<f64>>),
+    /// Path of an `.npz` file.
+    File(String),
+}
+
+const KINDS: &[&str] = &[
+    "quadratic",
+    "soft_spin",
+    "ising",
+    "rbm",
+    "four_wells",
+    "double_well",
+];
+/// Kinds of the format that this version does not have.
+const LATER: &[&str] = &["mixture", "factors", "neural"];
+
+/// A key or its `_file` form, not both.
+fn inline_or_file<T>(
+    s: &Section<'_>,
+    key: &str,
+    inline: Option<T>,
+) -> Result<(Option<T>, Option<String>)> {
+    let file_key = format!("{key}_file");
+    let file = s.optional_text(&file_key)?;
+    match (s.get(&file_key), inline.is_some()) {
+        (Some(value), true) => {
+            let expected = format!("either {key} or {file_key}, not both");
+            Err(s.invalid(&file_key, value, expected))
+        }
+        _ => Ok((inline, file)),
+    }
+}
+
+fn matrix(s: &Section<'_>, key: &str, expected: &str) -> Result<Matrix> {
+    match inline_or_file(s, key, s.rows(key)?)? {
+        (Some(rows), _) => Ok(Matrix::Rows(rows)),
+        (None, Some(file)) => Ok(Matrix::File(file)),
+        (None, None) => Err(s.missing(key, expected)),
+    }
+}
+
+fn pairs(s: &Section<'_>) -> Result<Pairs> {
+    match inline_or_file(s, "couplings", s.rows("couplings")?)? {
+        (Some(rows), _) => Ok(Pairs::List(rows)),
+        (None, Some(file)) => Ok(Pairs::File(file)),
+        (None, None) => Ok(Pairs::List(Vec::new())),
+    }
+}
+
+/// Reads the section.
+pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
+    let kind = match s.get("kind") {
+        None => {
+            let expected = format!("one of {}", KINDS.join(", "));
+            return Err(s.missing("kind", &expected));
+        }
+        Some(v) if v.as_str().is_some_and(|word| LATER.contains(&word)) => {
+            let expected = format!("a kind of this version: {}", KINDS.join(", "));
+            return Err(s.invalid("kind", v, expected));
+        }
+        Some(_) => s.word("kind", "", KINDS)?,
+    };
+    let check = |own: &[&str]| s.check_keys(&[&["kind", "copies"], own].concat(), &[]);
+    let per_node = |key: &str, default: f64| -> Result<Vec<f64>> {
+        match s.get(key) {
+            Some(Value::Array(_)) => Ok(s.numbers(key)?.unwrap_or_default()),
+            _ => Ok(vec![s.float(key, default)?]),
+        }
+    };
+    let parameters = s.optional_text("parameters")?;
+    if let (true, Some(key)) = (
+        parameters.is_some(),
+        ["fields", "couplings", "couplings_file"]
+            .into_iter()
+            .find(|key| s.get(key).is_some()),
+    ) {
+        let value = s.get("parameters").cloned().unwrap_or(Value::Boolean(true));
+        let expected = format!("no {key} beside it: the file holds them");
+        return Err(s.invalid("parameters", &value, expected));
+    }
+    let kind = match kind.as_str() {
+        "quadratic" => {
+            check(&["precision", "precision_file", "linear"])?;
+            EnergyKind::Quadratic {
+                precision: matrix(s, "precision", "an n x n matrix as rows")?,
+                linear: s.numbers("linear")?,
+            }
+        }
+        "soft_spin" => {
+            check(&[
+                "j2",
+                "j4",
+                "fields",
+                "couplings",
+                "couplings_file",
+                "parameters",
+            ])?;
+            EnergyKind::SoftSpin {
+                j2: per_node("j2", -2.0)?,
+                j4: per_node("j4", 1.0)?,
+                fields: s.numbers("fields")?,
+                couplings: pairs(s)?,
+            }
+        }
+        "ising" => {
+            check(&["fields", "couplings", "couplings_file", "parameters"])?;
+            let fields = s.numbers("fields")?;
+            if fields.is_none() && parameters.is_none() {
+                return Err(s.missing("fields", "one field per spin"));
+            }
+            EnergyKind::Ising {
+                fields,
+                couplings: pairs(s)?,
+            }
+        }
+        "rbm" => {
+            check(&[
+                "visible",
+                "hidden",
+                "units",
+                "weights",
+                "weights_file",
+                "fields",
+                "j2",
+                "j4",
+            ])?;
+            for key in ["visible", "hidden"] {
+                if s.get(key).is_none() {
+                    return Err(s.missing(key, "a number of nodes"));
+                }
+            }
+            EnergyKind::Rbm {
+                visible: s.count("visible", 1, 1)? as usize,
+                hidden: s.count("hidden", 1, 1)? as usize,
+                units: s.word("units", "spin", &["spin", "soft_spin"])?,
+                weights: matrix(s, "weights", "a visible x hidden matrix as rows")?,
+                fields: s.numbers("fields")?,
+                j2: s.float("j2", -2.0)?,
+                j4: s.float("j4", 1.0)?,
+            }
+        }
+        "four_wells" => {
+            check(&[])?;
+            EnergyKind::FourWells
+        }
+        _ => {
+            check(&["barrier", "dim"])?;
+            EnergyKind::DoubleWell {
+                barrier: s.positive("barrier", 1.0)?,
+                dim: s.count("dim", 1, 1)? as usize,
+            }
+        }
+    };
+    Ok(Energy {
+        kind,
+        parameters,
+        copies: s.count("copies", 1, 1)? as usize,
+    })
+}
