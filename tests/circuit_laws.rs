@@ -4,10 +4,12 @@ use nalgebra::{DMatrix, dmatrix};
 use proptest::prelude::*;
 use thermochip::circuit::{Circuit, linear};
 use uom::si::capacitance::{farad, femtofarad};
+use uom::si::electric_current::ampere;
 use uom::si::electrical_conductance::siemens;
 use uom::si::electrical_resistance::ohm;
 use uom::si::f64::{
-    Capacitance, ElectricalConductance, ElectricalResistance, ThermodynamicTemperature,
+    Capacitance, ElectricCurrent, ElectricalConductance, ElectricalResistance,
+    ThermodynamicTemperature,
 };
 use uom::si::thermodynamic_temperature::kelvin;
 
@@ -158,6 +160,66 @@ fn injected_noise_encodes_in_conductances() {
     }
     let p = linear::covariance(&circuit).unwrap() / (K * t / c);
     assert!((p - precision.try_inverse().unwrap()).amax() < 1e-10);
+}
+
+/// A cell built from transconductance g brings noise 4kTγg: an active 1/R with γ = 1 is as noisy as a resistor R.
+#[test]
+fn an_active_cell_has_its_excess_noise() {
+    for (excess, share) in [(1.0, 1.0), (0.0, 0.0), (1.5, 1.5)] {
+        let mut circuit = Circuit::new();
+        let node = circuit.node("n").unwrap();
+        circuit.capacitor(node, None, farads(1e-14)).unwrap();
+        let g = ElectricalConductance::new::<siemens>(1e-7);
+        circuit
+            .noisy_polynomial(node, vec![0.0, 1e-7], g, at(300.0), excess)
+            .unwrap();
+        let variance = linear::covariance(&circuit).unwrap()[(0, 0)] / (K * 300.0 / 1e-14);
+        assert!((variance - share).abs() < 1e-9, "{variance}");
+        let negative = ElectricalConductance::new::<siemens>(-1e-7);
+        let error = circuit.noisy_polynomial(node, vec![0.0], negative, at(300.0), 1.0);
+        assert!(error.unwrap_err().to_string().contains("transconductance"));
+    }
+}
+
+/// Changing values in an assembled circuit gives the process of a fresh assembly, coupling capacitors and all.
+#[test]
+fn changed_values_equal_a_fresh_assembly() {
+    let build = |g: f64, i: f64| {
+        let mut circuit = Circuit::new();
+        let nodes = [circuit.node("a").unwrap(), circuit.node("b").unwrap()];
+        for node in nodes {
+            circuit.capacitor(node, None, farads(1e-14)).unwrap();
+            circuit.resistor(node, None, ohms(1e7), at(300.0)).unwrap();
+        }
+        circuit
+            .capacitor(nodes[0], Some(nodes[1]), farads(3e-15))
+            .unwrap();
+        circuit
+            .resistor(nodes[0], Some(nodes[1]), ohms(4e7), at(77.0))
+            .unwrap();
+        let g = ElectricalConductance::new::<siemens>(g);
+        let coupler = circuit
+            .transconductor(nodes[0], nodes[1], g, at(300.0), 1.5)
+            .unwrap();
+        let i = ElectricCurrent::new::<ampere>(i);
+        let source = circuit.current_source(nodes[1], i).unwrap();
+        (circuit.assemble(1e-3, 1e-7).unwrap(), coupler, source)
+    };
+    let (mut changed, coupler, source) = build(2e-8, 1e-12);
+    changed
+        .set_values(&[(coupler, -5e-8)], &[(source, 4e-12)])
+        .unwrap();
+    let (fresh, ..) = build(-5e-8, 4e-12);
+    let (was, is) = (fresh.process(), changed.process());
+    let matrix = |p| thermochip::dynamics::linear::drift_matrix(p).unwrap();
+    assert!((matrix(was) - matrix(is)).amax() < 1e-14);
+    assert_eq!(format!("{:?}", was.noise), format!("{:?}", is.noise));
+    assert_eq!(was.polynomial, is.polynomial);
+    let (other, ..) = build(-5.1e-8, 4e-12);
+    assert!((matrix(other.process()) - matrix(is)).amax() > 1e-4);
+    // The wrong kind of element, or a value that is none, is refused.
+    assert!(changed.set_values(&[(source, 1e-8)], &[]).is_err());
+    assert!(changed.set_values(&[(coupler, f64::NAN)], &[]).is_err());
 }
 
 #[test]

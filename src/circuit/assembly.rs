@@ -203,7 +203,12 @@ impl Assembly {
                     excess,
                     ..
                 } => intensity[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs(),
-                Element::Polynomial { node, coefficients } => {
+                Element::Polynomial {
+                    node,
+                    coefficients,
+                    density,
+                } => {
+                    intensity[*node] += density;
                     for (k, c) in coefficients.iter().enumerate() {
                         polynomial[k][*node] -=
                             c * self.current_unit(*node) * self.voltage_unit.powi(k as i32);
@@ -321,6 +326,7 @@ impl Assembly {
                 } => {
                     own[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs();
                 }
+                Element::Polynomial { node, density, .. } => own[*node] += density,
                 Element::Noise { node, density } => all[*node] += density,
                 _ => {}
             }

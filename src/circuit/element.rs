@@ -42,8 +42,12 @@ pub(super) enum Element {
         kelvins: f64,
         excess: f64,
     },
-    /// Draws Σ_k c_k V^k from the node; c_k in A/V^k.
-    Polynomial { node: usize, coefficients: Vec<f64> },
+    /// Draws Σ_k c_k V^k from the node, c_k in A/V^k; own white noise of two-sided density `density` (A²·s).
+    Polynomial {
+        node: usize,
+        coefficients: Vec<f64>,
+        density: f64,
+    },
     /// Injects a constant current.
     Current { node: usize, amperes: f64 },
     /// Injects white noise of two-sided density `density` (A²·s, half the one-sided S_I).
@@ -231,12 +235,37 @@ impl Circuit {
     /// # Errors
     /// A coefficient that is not finite.
     pub fn polynomial(&mut self, node: NodeId, coefficients: Vec<f64>) -> Result<ElementId> {
+        let none = ElectricalConductance::new::<siemens>(0.0);
+        let cold = ThermodynamicTemperature::new::<kelvin>(0.0);
+        self.noisy_polynomial(node, coefficients, none, cold, 0.0)
+    }
+
+    /// As [`Circuit::polynomial`], with the noise 4kTγg of the transconductance g ≥ 0 it is built from.
+    ///
+    /// # Errors
+    /// Values that are not finite; a negative g, temperature or γ.
+    pub fn noisy_polynomial(
+        &mut self,
+        node: NodeId,
+        coefficients: Vec<f64>,
+        transconductance: ElectricalConductance,
+        at: ThermodynamicTemperature,
+        excess: f64,
+    ) -> Result<ElementId> {
         for (k, &c) in coefficients.iter().enumerate() {
             finite(&format!("polynomial[{k}]"), c, "A/V^k")?;
         }
+        let g = transconductance.get::<siemens>();
+        for (field, value) in [("transconductance", g), ("excess noise factor", excess)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::invalid(field, value, "a number of 0 or more"));
+            }
+        }
+        let density = 2.0 * super::assembly::BOLTZMANN * temperature(at)? * excess * g;
         Ok(self.add(Element::Polynomial {
             node: node.0,
             coefficients,
+            density,
         }))
     }
 

@@ -39,7 +39,9 @@ impl Terminal {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{msg:32} [{bar:40}] {percent:>3} %  {eta:>4} left") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg:32} [{bar:40}] {percent:>3} %  {eta:>4} left")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(name.to_owned());
@@ -55,12 +57,16 @@ impl Terminal {
 
     /// Advances the present stage.
     pub fn advance(&self, units: u64) {
-        let Ok(mut slot) = self.bar.lock() else { return };
+        let Ok(mut slot) = self.bar.lock() else {
+            return;
+        };
         if let Some(stage) = slot.as_mut() {
             stage.bar.inc(units);
             if !stage.shown && stage.started.elapsed() > PATIENCE {
                 stage.shown = true;
-                stage.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+                stage
+                    .bar
+                    .set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Model cards: datasheets in TOML, every number with unit, provenance label and source.
 
+use super::topology::Topology;
 use crate::error::{Error, Result};
 use crate::units::{Dimension, parse};
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,7 @@ pub struct Parameter {
     pub label: String,
     /// Where it comes from.
     pub source: String,
-    /// The value in SI, once checked.
+    /// The value in SI, once checked (0 for words).
     #[serde(skip)]
     pub si: f64,
 }
@@ -136,6 +137,8 @@ pub struct Card {
     pub kind: Kind,
     /// What nobody published.
     pub unstated: Vec<String>,
+    /// Which pairs can be coupled.
+    pub topology: Topology,
     /// `block.name` → parameter.
     pub parameters: BTreeMap<String, Parameter>,
     /// The file.
@@ -197,6 +200,7 @@ impl Card {
             title: file.title,
             kind: file.kind,
             unstated: file.unstated,
+            topology: Topology::AllToAll,
             parameters: BTreeMap::new(),
             toml: text.to_owned(),
         };
@@ -219,13 +223,6 @@ impl Card {
                     ));
                 }
                 let key = format!("{block}.{name}");
-                if key == "limits.topology" {
-                    if parameter.value != "all-to-all" {
-                        let value = format!("\"{}\"", parameter.value);
-                        return Err(Error::invalid(key, value, "\"all-to-all\""));
-                    }
-                    continue;
-                }
                 card.put(&key, parameter)?;
             }
         }
@@ -251,6 +248,11 @@ impl Card {
     }
 
     fn put(&mut self, key: &str, mut parameter: Parameter) -> Result<()> {
+        if key == "limits.topology" {
+            self.topology = Topology::parse(&parameter.value).map_err(|e| e.at(key))?;
+            self.parameters.insert(key.to_owned(), parameter);
+            return Ok(());
+        }
         let known = PARAMETERS
             .iter()
             .find(|(block, name, _)| key == format!("{block}.{name}"));
@@ -258,6 +260,7 @@ impl Card {
             let all: Vec<String> = PARAMETERS
                 .iter()
                 .map(|(b, n, _)| format!("{b}.{n}"))
+                .chain(["limits.topology".to_owned()])
                 .collect();
             return Err(Error::UnknownKey {
                 file: None,

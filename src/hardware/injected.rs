@@ -2,7 +2,8 @@
 //!
 //! With V_u = √(kT_eff/C), G0 = C/τ and V = a V_u x, a cell that draws (G0 V_u/a) ∂E_cell/∂x, couplers g_ij = (G0/a²) J_ij
 //! and biases (G0 V_u/a) b give dx = −∂E/∂x dt/(a²τ) + √(2/(a²τ)) dW exactly. Cells and couplers are active; their own
-//! noise 4kTγ|g| adds, which is why T_eff must be far above γT Σ|g|/G0.
+//! noise 4kTγ|g| adds, which is why T_eff must be far above γT Σ|g|/G0. A cell's |g| is that of its linear stage plus that
+//! of its cubic stage at the well, both taken as constant (the noise is additive).
 
 use super::dac::Dac;
 use super::die::Die;
@@ -78,6 +79,9 @@ impl InjectedChip {
         let physical = ThermodynamicTemperature::new::<kelvin>(
             card.required("physics.temperature") * die.temperature_ratio,
         );
+        let excess = die
+            .limit("excess_noise", "physics.excess_noise")
+            .unwrap_or(0.0);
         let mut biases = Vec::with_capacity(n);
         for (i, &node) in nodes.iter().enumerate() {
             let spread = |name: &str, key: &str, property: u64| {
@@ -101,12 +105,16 @@ impl InjectedChip {
                 die.spread("offset", "nonidealities.offset") * die.deviate(OFFSET, i as u64);
             let c1 = g0 * 2.0 * energy.j2[i] / (a * a);
             let c3 = g0 * 4.0 * energy.j4[i] / (a.powi(4) * voltage_unit * voltage_unit);
-            circuit.polynomial(node, shifted_cubic(c1, c3, offset))?;
+            let cubic = if c3 > 0.0 { 3.0 * (-c1).max(0.0) } else { 0.0 };
+            circuit.noisy_polynomial(
+                node,
+                shifted_cubic(c1, c3, offset),
+                ElectricalConductance::new::<siemens>(c1.abs() + cubic),
+                physical,
+                excess,
+            )?;
             biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(0.0))?);
         }
-        let excess = die
-            .limit("excess_noise", "physics.excess_noise")
-            .unwrap_or(0.0);
         let zero = ElectricalConductance::new::<siemens>(0.0);
         let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
         let (mut couplers, mut gains) = (Vec::new(), Vec::new());
@@ -197,7 +205,7 @@ impl InjectedChip {
         &self.realised
     }
 
-    /// Largest share of the couplers' own noise in a node's noise power.
+    /// Largest share of the cells' and couplers' own noise in a node's noise power.
     pub(super) fn excess_noise_share(&self) -> f64 {
         self.assembly
             .excess_noise_share()

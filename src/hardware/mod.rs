@@ -10,10 +10,12 @@ mod ledger;
 mod program;
 mod readout;
 mod telegraph;
+pub mod topology;
 
-pub use card::{Card, Kind, Parameter};
+pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, NONIDEALITIES};
 pub use ledger::{Ledger, Spent};
 pub use program::{ProgramReport, Programmed, Scale, program};
 pub use readout::Readout;
+pub use topology::{Lattice, Topology};

@@ -7,7 +7,7 @@ use super::ledger::{Ledger, Spent};
 use super::readout::Readout;
 use super::telegraph::TelegraphChip;
 use crate::dynamics::Process;
-use crate::energy::{Model, Parameters, Parametric};
+use crate::energy::{Ising, Model, Parameters, Parametric, SoftSpin};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -76,11 +76,32 @@ pub struct Programmed {
 /// An energy that this kind of chip cannot hold, more nodes than it has, or a scale that is not positive.
 pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
     let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
+    let most = die
+        .card
+        .topology
+        .nodes()
+        .map_or(most, |n| most.min(n as f64));
     if model.dim() as f64 > most {
         let expected = format!("at most {most} nodes on {}", die.card.name);
         return Err(Error::invalid(
             "energy",
             format!("{} nodes", model.dim()),
+            expected,
+        ));
+    }
+    if let Some(&(i, j)) = edges(model)
+        .iter()
+        .find(|&&(i, j)| !die.card.topology.joins(i, j))
+    {
+        let text = die.card.parameters.get("limits.topology");
+        let expected = format!(
+            "pairs that the topology of {} joins ({})",
+            die.card.name,
+            text.map_or("all-to-all", |p| p.value.as_str())
+        );
+        return Err(Error::invalid(
+            "energy.couplings",
+            format!("[{i}, {j}, …]"),
             expected,
         ));
     }
@@ -122,6 +143,17 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         ledger: Ledger::new(&die.card),
         die: die.clone(),
     })
+}
+
+/// The coupled pairs of a model.
+fn edges(model: &Model) -> Vec<(usize, usize)> {
+    match (model.discrete(), model.continuous()) {
+        (Some(spins), _) => spins.couplings().edges().to_vec(),
+        (None, Some(energy)) => energy
+            .pairwise()
+            .map_or_else(Vec::new, |e| e.couplings.edges().to_vec()),
+        (None, None) => Vec::new(),
+    }
 }
 
 impl Programmed {
@@ -234,28 +266,6 @@ impl Programmed {
             .zip(&realised.fields)
             .map(|(h, r)| r - h)
             .collect();
-        let mut no_energy = Vec::new();
-        let reasons = [
-            (
-                "coupling",
-                "the two directions of a coupler differ (J_ij != J_ji)",
-            ),
-            ("noise_temperature", "nodes have unequal noise temperatures"),
-            (
-                "excess_noise",
-                "couplers add noise of their own, unequal between nodes",
-            ),
-            (
-                "synapse",
-                "spins see their neighbours late and through a noisy node",
-            ),
-        ];
-        let on = self.die.nonidealities();
-        for (name, reason) in reasons {
-            if on.iter().any(|n| n == name) {
-                no_energy.push(reason.to_owned());
-            }
-        }
         let (scale, excess_noise_share) = match &self.chip {
             Chip::Injected(chip) => (chip.scale(), Some(chip.excess_noise_share())),
             Chip::Telegraph(_) => (1.0, None),
@@ -272,8 +282,84 @@ impl Programmed {
             },
             clipped: realised.clipped,
             excess_noise_share,
-            no_energy_because: no_energy,
-            nonidealities: on,
+            no_energy_because: self.no_energy_because(),
+            nonidealities: self.die.nonidealities(),
         }
+    }
+
+    /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.
+    fn no_energy_because(&self) -> Vec<String> {
+        let on = self.die.nonidealities();
+        let has = |name: &str| on.iter().any(|n| n == name);
+        let (injected, many) = (matches!(self.chip, Chip::Injected(_)), self.model.dim() > 1);
+        let one_way = self.realised().couplings.iter().any(|(a, b)| a != b);
+        let reasons = [
+            (
+                one_way,
+                "the two directions of a coupler differ (J_ij != J_ji)",
+            ),
+            (
+                injected && many && has("noise_temperature"),
+                "nodes have unequal noise temperatures",
+            ),
+            (
+                injected && many && has("tau"),
+                "nodes have unequal capacitances, and with them unequal temperatures kT_eff C/C_i",
+            ),
+            (
+                injected && has("excess_noise"),
+                "cells and couplers add noise of their own, unequal between nodes",
+            ),
+            (injected && has("rails"), "rails clip the node voltages"),
+            (
+                !injected && has("synapse"),
+                "spins see their neighbours late and through a noisy node",
+            ),
+        ];
+        let said = reasons.iter().filter(|r| r.0);
+        said.map(|r| r.1.to_owned()).collect()
+    }
+
+    /// The energy whose Boltzmann law (at temperature 1) the realised process samples, read off the process itself.
+    ///
+    /// `None` when there is none ([`ProgramReport::no_energy_because`] says why), when it has terms that [`Model`]
+    /// cannot hold (an offset makes a quartic cell's energy cubic too), and for a single node whose noise or capacitance
+    /// is off its nominal value.
+    pub fn energy(&self) -> Option<Model> {
+        let off_nominal = self.die.has("noise_temperature") || self.die.has("tau");
+        let telegraph = matches!(self.chip, Chip::Telegraph(_));
+        if !self.no_energy_because().is_empty() || (off_nominal && !telegraph) {
+            return None;
+        }
+        let beta = 1.0 / self.die.temperature_ratio;
+        let scaled = |values: &[f64]| values.iter().map(|v| v * beta).collect::<Vec<_>>();
+        let couplings: Vec<f64> = self
+            .realised()
+            .couplings
+            .iter()
+            .map(|c| c.0 * beta)
+            .collect();
+        if let Model::Ising(asked) = &self.model {
+            let mut graph = asked.couplings.clone();
+            graph.set_values(&couplings).ok()?;
+            let fields = scaled(&self.realised().fields);
+            return Ising::new(fields, graph).ok().map(Model::Ising);
+        }
+        let mut graph = self.model.continuous()?.pairwise()?.couplings;
+        graph.set_values(&couplings).ok()?;
+        let n = self.model.dim();
+        let polynomial = &self.process().polynomial;
+        let term = |k: usize| {
+            polynomial
+                .get(k)
+                .map_or_else(|| vec![0.0; n], |c| scaled(c))
+        };
+        if term(2).iter().any(|&c| c != 0.0) {
+            return None;
+        }
+        let per = |k: usize| term(k).iter().map(|c| -c / (k + 1) as f64).collect();
+        SoftSpin::new(per(1), per(3), term(0), graph)
+            .ok()
+            .map(Model::SoftSpin)
     }
 }

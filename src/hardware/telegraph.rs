@@ -1,7 +1,8 @@
 //! p-bits: two-state elements that flip at σ(±2I)/τ0, their bias node an RC synapse that the neighbours drive.
 //!
 //! 2I = κ V_b with κ the card's bias gain. On a real die the synapse (C_s, R_s = τ_s/C_s at temperature T, with its Johnson
-//! noise kT/C_s) settles in τ_s; on the ideal chip it is instantaneous and noiseless.
+//! noise kT/C_s) settles in τ_s; on the ideal chip it is instantaneous and noiseless. In an environment hotter than the
+//! card's, the logit of a given bias falls as 1/T (κ = 27.2/V_T, with the supply kept at its multiple of V_T).
 
 use super::dac::Dac;
 use super::die::Die;
@@ -31,6 +32,8 @@ pub(super) struct TelegraphChip {
     /// Synapse rate in units of 1/τ0: 0 when inputs are direct.
     synapse_rate: f64,
     volts_per_input: f64,
+    /// Actual over nominal temperature.
+    temperature_ratio: f64,
     realised: Realised,
 }
 
@@ -110,6 +113,7 @@ impl TelegraphChip {
                 .collect(),
             synapse_rate,
             volts_per_input,
+            temperature_ratio: die.temperature_ratio,
             realised: Realised::default(),
         };
         let parameters = Parameters {
@@ -147,6 +151,8 @@ impl TelegraphChip {
             realised.clipped += usize::from(clipped);
             realised.fields.push(level + offset);
         }
+        let cool = 1.0 / self.temperature_ratio;
+        let field = realised.fields.iter().map(|h| h * cool).collect();
         let input = if self.synapse_rate > 0.0 {
             // τ_s dI/dt = Σ K s − I: the drive is K/τ_s; the field and the offset act after the node.
             for row in &mut rows {
@@ -155,13 +161,16 @@ impl TelegraphChip {
                 }
             }
             LevelInput::Node {
-                gain: vec![1.0; n],
-                offset: realised.fields.clone(),
+                gain: vec![cool; n],
+                offset: field,
                 drive: Linear::Sparse(rows),
             }
         } else {
+            for entry in rows.iter_mut().flatten() {
+                entry.1 *= cool;
+            }
             LevelInput::Direct {
-                field: realised.fields.clone(),
+                field,
                 coupling: Linear::Sparse(rows),
             }
         };
