@@ -85,8 +85,18 @@ pub fn compare(
         p_value: Some(p),
     };
     [
-        row("mean_error", raw.mean_rms_z, predicted.map(|p| p[0]), corrected.mean_p),
-        row("covariance_error", raw.cov_rms_z, predicted.map(|p| p[1]), corrected.cov_p),
+        row(
+            "mean_error",
+            raw.mean_rms_z,
+            predicted.map(|p| p[0]),
+            corrected.mean_p,
+        ),
+        row(
+            "covariance_error",
+            raw.cov_rms_z,
+            predicted.map(|p| p[1]),
+            corrected.cov_p,
+        ),
     ]
 }
 

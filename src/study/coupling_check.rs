@@ -21,7 +21,10 @@ pub fn compare_couplings(
         .filter(|mask| mask & 1 == 1 && mask.count_ones() as usize == repeats)
         .map(|mask| Split::new(&runs, mask).rms_z)
         .collect();
-    let as_large = relabelled.iter().filter(|&&z| z >= observed.rms_z * (1.0 - 1e-12)).count();
+    let as_large = relabelled
+        .iter()
+        .filter(|&&z| z >= observed.rms_z * (1.0 - 1e-12))
+        .count();
     let freedom = 2.0 * (repeats as f64 - 1.0);
     CouplingCheck {
         a: names.0.to_owned(),
@@ -105,7 +108,11 @@ mod tests {
         let a = runs(1, 4, 500, 0.0);
         let same = compare_couplings(("a", "b"), &a, &runs(2, 4, 500, 0.0), 1);
         // 35 relabellings: under one law p is uniform on multiples of 1/35, and rms z is near √(6/4).
-        assert!((same.rms_z - same.rms_z_expected).abs() < 0.3, "{}", same.rms_z);
+        assert!(
+            (same.rms_z - same.rms_z_expected).abs() < 0.3,
+            "{}",
+            same.rms_z
+        );
         let shifted = compare_couplings(("a", "b"), &a, &runs(3, 4, 500, 0.5), 1);
         assert!(shifted.rms_z > 2.0 * shifted.rms_z_expected);
         assert!((shifted.p_value - 1.0 / 35.0).abs() < 1e-12);

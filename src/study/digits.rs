@@ -36,7 +36,10 @@ pub fn classify(
     let nodes = sampler.describe().nodes;
     let clamp = Clamp {
         nodes: pixels.clone().collect(),
-        values: rows.iter().flat_map(|row| row[pixels.clone()].to_vec()).collect(),
+        values: rows
+            .iter()
+            .flat_map(|row| row[pixels.clone()].to_vec())
+            .collect(),
     };
     let mut values = vec![0.0; rows.len() * nodes];
     for (chain, row) in values.chunks_mut(nodes).zip(rows) {

@@ -89,19 +89,32 @@ impl Measured {
             let per_node: Vec<(f64, f64)> = (0..free.len())
                 .into_par_iter()
                 .map(|k| {
-                    let trace: Vec<f64> = values.iter().skip(k).step_by(free.len()).copied().collect();
+                    let trace: Vec<f64> =
+                        values.iter().skip(k).step_by(free.len()).copied().collect();
                     (
                         diagnostics::effective_sample_size(&trace, chains, draws),
                         diagnostics::split_rhat(&trace, chains, draws),
                     )
                 })
                 .collect();
-            ess_min = per_node.iter().map(|p| p.0).filter(|v| v.is_finite()).reduce(f64::min);
-            rhat_max = per_node.iter().map(|p| p.1).filter(|v| v.is_finite()).reduce(f64::max);
+            ess_min = per_node
+                .iter()
+                .map(|p| p.0)
+                .filter(|v| v.is_finite())
+                .reduce(f64::min);
+            rhat_max = per_node
+                .iter()
+                .map(|p| p.1)
+                .filter(|v| v.is_finite())
+                .reduce(f64::max);
         }
         Measured {
             energy,
-            delta_energy: if model.continuous().is_some() { column(2) } else { Vec::new() },
+            delta_energy: if model.continuous().is_some() {
+                column(2)
+            } else {
+                Vec::new()
+            },
             moments: diagnostics::moments(&values, chains, draws, free.len()),
             free,
             beta,

@@ -1,0 +1,9 @@
+//! What a run writes: `run.json`, arrays as `.npz`, checkpoints; each file whole or not at all.
+
+mod directory;
+mod npz;
+mod run;
+
+pub use directory::RunDirectory;
+pub use npz::{Array, read_npz, write_npz};
+pub use run::*;

@@ -1,0 +1,141 @@
+//! Named arrays in NumPy's `.npz` format.
+
+use crate::error::{Error, Result};
+use npyz::WriterBuilder;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// An array of any shape, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Array {
+    /// Single precision (what was read from a device).
+    F32(Vec<u64>, Vec<f32>),
+    /// Double precision.
+    F64(Vec<u64>, Vec<f64>),
+}
+
+impl Array {
+    /// Double precision from any numbers.
+    pub fn f64(shape: &[usize], data: Vec<f64>) -> Self {
+        Array::F64(shape.iter().map(|&n| n as u64).collect(), data)
+    }
+
+    /// Single precision.
+    pub fn f32(shape: &[usize], data: Vec<f32>) -> Self {
+        Array::F32(shape.iter().map(|&n| n as u64).collect(), data)
+    }
+
+    /// Sizes by axis.
+    pub fn shape(&self) -> Vec<usize> {
+        let (Array::F32(shape, _) | Array::F64(shape, _)) = self;
+        shape.iter().map(|&n| n as usize).collect()
+    }
+
+    /// The values, widened.
+    pub fn values(&self) -> Vec<f64> {
+        match self {
+            Array::F32(_, data) => data.iter().map(|&v| f64::from(v)).collect(),
+            Array::F64(_, data) => data.clone(),
+        }
+    }
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn write_all(path: &Path, arrays: &[(&str, Array)]) -> io::Result<()> {
+    let mut archive = npyz::npz::NpzWriter::create(path)?;
+    for (name, array) in arrays {
+        match array {
+            Array::F32(shape, data) => {
+                let mut writer = archive
+                    .array(name, Default::default())?
+                    .default_dtype()
+                    .shape(shape)
+                    .begin_nd()?;
+                writer.extend(data.iter().copied())?;
+                writer.finish()?;
+            }
+            Array::F64(shape, data) => {
+                let mut writer = archive
+                    .array(name, Default::default())?
+                    .default_dtype()
+                    .shape(shape)
+                    .begin_nd()?;
+                writer.extend(data.iter().copied())?;
+                writer.finish()?;
+            }
+        }
+    }
+    archive.zip_writer().set_comment("thermochip");
+    Ok(())
+}
+
+/// Writes the arrays to `path`, through a temporary file beside it.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_npz(path: &Path, arrays: &[(&str, Array)]) -> Result<()> {
+    let temporary = path.with_extension("npz.part");
+    write_all(&temporary, arrays).map_err(io_error(path))?;
+    std::fs::rename(&temporary, path).map_err(io_error(path))
+}
+
+/// Reads all arrays of `path`.
+///
+/// # Errors
+/// A file that is missing or is not an archive of `f4` and `f8` arrays.
+pub fn read_npz(path: &Path) -> Result<BTreeMap<String, Array>> {
+    let file = File::open(path).map_err(io_error(path))?;
+    let bad = |e: io::Error| Error::File {
+        file: path.to_path_buf(),
+        reason: format!("not an .npz archive of numbers ({e})"),
+    };
+    let mut archive = npyz::npz::NpzArchive::new(io::BufReader::new(file)).map_err(bad)?;
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut arrays = BTreeMap::new();
+    for name in names {
+        let Some(array) = archive.by_name(&name).map_err(bad)? else {
+            continue;
+        };
+        let shape = array.shape().to_vec();
+        let single = array.dtype().descr().contains("f4");
+        let array = if single {
+            Array::F32(shape, array.into_vec().map_err(bad)?)
+        } else {
+            Array::F64(shape, array.into_vec().map_err(bad)?)
+        };
+        arrays.insert(name, array);
+    }
+    Ok(arrays)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_come_back_as_they_went() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.npz");
+        let x = Array::f32(&[2, 1, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.5]);
+        let t = Array::f64(&[2], vec![1e-9, 2e-9]);
+        write_npz(&path, &[("x", x.clone()), ("t", t.clone())]).unwrap();
+        let back = read_npz(&path).unwrap();
+        assert_eq!(back["x"], x);
+        assert_eq!(back["t"], t);
+        std::fs::write(&path, b"garbage").unwrap();
+        assert!(
+            read_npz(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("not an .npz")
+        );
+    }
+}

@@ -1,0 +1,361 @@
+//! Preparing a run: data, model, card and dies, with every check made before anything is written.
+
+use super::Session;
+use crate::data::{self, Columns, Dataset};
+use crate::dynamics::streams::chain_rng;
+use crate::energy::Model;
+use crate::error::{Error, Result};
+use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
+use crate::hardware::card::card;
+use crate::hardware::{Card, Die, Programmed, Scale, program};
+use crate::sampler::{AnalogSampler, ChainState, GibbsSampler, LangevinSampler, Sampler, StepRule};
+use crate::units::{Dimension, parse};
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+
+/// Domains of the random streams, one per use.
+pub(super) const ANALOG: u64 = 0x100;
+pub(super) const DIGITAL: u64 = 0x200;
+const INITIAL: u64 = 0x300;
+pub(super) const TRAINING: u64 = 0x400;
+
+/// An experiment with all its inputs loaded and checked.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The file.
+    pub experiment: Experiment,
+    /// The energy (untrained when it is to be trained).
+    pub model: Model,
+    /// The data, when there is any.
+    pub dataset: Option<Dataset>,
+    /// The card, overrides applied.
+    pub card: Option<Card>,
+    /// The ideal chip first, then the dies.
+    pub dies: Vec<Die>,
+}
+
+fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
+    let mut found = if hardware.model.ends_with(".toml") {
+        let path = experiment.path(&hardware.model);
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+            path: path.clone(),
+            source,
+        })?;
+        Card::parse(&text).map_err(|e| e.in_file(&path))?
+    } else {
+        card(&hardware.model)?
+    };
+    for (key, value) in &hardware.overrides {
+        found
+            .override_parameter(key, value)
+            .map_err(|e| e.under("hardware.override"))?;
+    }
+    Ok(found)
+}
+
+impl Prepared {
+    /// Loads and checks everything that `experiment` names; writes nothing.
+    ///
+    /// # Errors
+    /// Whatever is wrong, as one line that names the place.
+    pub fn new(experiment: Experiment) -> Result<Self> {
+        let file = experiment.file.clone();
+        let dataset = match &experiment.data {
+            None => None,
+            Some(source) => {
+                let test = source
+                    .test_rows
+                    .as_ref()
+                    .map(|f| data::read_indices(&experiment.path(f)))
+                    .transpose()?;
+                let columns = Columns {
+                    pixels: source.pixels.0..source.pixels.1,
+                    label: source.label,
+                    classes: source.classes,
+                    scale: source.scale,
+                };
+                Some(data::load(&experiment.path(&source.file), &columns, test)?)
+            }
+        };
+        let model = build_model(&experiment, dataset.as_ref())?;
+        let card = experiment
+            .hardware
+            .as_ref()
+            .map(|h| load_card(&experiment, h))
+            .transpose()
+            .map_err(|e| e.in_file(&file))?;
+        let mut dies = Vec::new();
+        if let (Some(hardware), Some(card)) = (&experiment.hardware, &card) {
+            let only = hardware.only.as_deref();
+            let mut seeds = vec![None];
+            if let Some(first) = hardware.die_seed {
+                seeds.extend((0..hardware.dies).map(|k| Some(first + k)));
+            }
+            for seed in seeds {
+                let mut die = Die::fabricate(card, seed, only).map_err(|e| e.in_file(&file))?;
+                if let Some(text) = &hardware.environment_temperature {
+                    let key = "hardware.environment.temperature";
+                    let actual = parse(text, Dimension::Temperature)
+                        .map_err(|e| e.at(key).in_file(&file))?;
+                    if actual <= 0.0 {
+                        return Err(Error::invalid(
+                            key,
+                            format!("\"{text}\""),
+                            "a positive temperature",
+                        )
+                        .in_file(&file));
+                    }
+                    die.temperature_ratio =
+                        actual / card.get("physics.temperature").unwrap_or(actual);
+                }
+                dies.push(die);
+            }
+        }
+        let prepared = Prepared {
+            experiment,
+            model,
+            dataset,
+            card,
+            dies,
+        };
+        prepared.check().map_err(|e| e.in_file(&file))?;
+        Ok(prepared)
+    }
+
+    /// Checks that need model, card and plan together; builds every sampler once with a few chains.
+    fn check(&self) -> Result<()> {
+        let plan = &self.experiment.plan;
+        let n = self.model.dim();
+        if let Some(&node) = plan.trajectory_nodes.iter().find(|&&i| i >= n) {
+            return Err(Error::invalid(
+                "plan.trajectory_nodes",
+                node,
+                format!("node indices below {n}"),
+            ));
+        }
+        match &plan.initial {
+            Initial::States(states) => {
+                for (k, state) in states.iter().enumerate() {
+                    if state.len() != n {
+                        let value = format!("{} values", state.len());
+                        return Err(Error::invalid(
+                            format!("plan.initial[{k}]"),
+                            value,
+                            format!("{n} values, one per node"),
+                        ));
+                    }
+                }
+            }
+            Initial::Word(word) if word == "data" && self.dataset.is_none() => {
+                return Err(Error::invalid(
+                    "plan.initial",
+                    "\"data\"",
+                    "a section [data], or another start",
+                ));
+            }
+            Initial::Word(_) => {}
+        }
+        if self.card.is_some() {
+            let period = self.sample_period();
+            let duration = self.seconds(&plan.duration);
+            if duration < period * (1.0 - 1e-9) {
+                let expected = format!(
+                    "at least one sample period, {}",
+                    crate::units::format_si(period, "s")
+                );
+                return Err(Error::invalid(
+                    "plan.duration",
+                    format!("\"{}\"", plan.duration),
+                    expected,
+                ));
+            }
+        }
+        let silent = crate::sampler::Follow::silent();
+        for die in &self.dies {
+            self.analog(
+                self.program(die, &self.model)?,
+                1,
+                0,
+                silent.clone(),
+                plan.bias_tolerance,
+            )?;
+        }
+        for digital in &self.experiment.digital {
+            self.digital(digital, &self.model, 1, 0, silent.clone())?;
+        }
+        if let Some(train) = &self.experiment.train {
+            if !matches!(self.model, Model::SoftSpin(_)) {
+                return Err(Error::invalid(
+                    "train",
+                    "this energy",
+                    "an energy of kind soft_spin to train on data",
+                ));
+            }
+            if train.through == "die" && self.dies.len() < 2 {
+                return Err(Error::invalid(
+                    "train.through",
+                    "\"die\"",
+                    "hardware.die_seed, or through = \"ideal\"",
+                ));
+            }
+            if matches!(train.through.as_str(), "ideal" | "die") && self.dies.is_empty() {
+                return Err(Error::invalid(
+                    "train.through",
+                    format!("\"{}\"", train.through),
+                    "a section [hardware]",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// τ of the card, seconds; 1 without a card.
+    pub(super) fn tau(&self) -> f64 {
+        self.card
+            .as_ref()
+            .and_then(|c| c.get("physics.tau"))
+            .unwrap_or(1.0)
+    }
+
+    pub(super) fn seconds(&self, time: &str) -> f64 {
+        self.experiment.seconds(time, self.tau())
+    }
+
+    /// Time between two reads, seconds.
+    pub(super) fn sample_period(&self) -> f64 {
+        match &self.experiment.plan.sample_period {
+            Some(time) => self.seconds(time),
+            None => self
+                .card
+                .as_ref()
+                .and_then(|c| c.get("readout.sample_period"))
+                .unwrap_or(1.0),
+        }
+    }
+
+    pub(super) fn program(&self, die: &Die, model: &Model) -> Result<Programmed> {
+        let scale = match self.experiment.hardware.as_ref().map(|h| h.scale) {
+            Some(ScaleKey::Number(a)) => Scale::Fixed(a),
+            Some(ScaleKey::Fit(_)) => Scale::Fit,
+            None => Scale::Fixed(1.0),
+        };
+        program(die, model, scale)
+    }
+
+    /// An analog sampler of a programmed die; `domain` tells its streams from others'.
+    pub(super) fn analog(
+        &self,
+        programmed: Programmed,
+        chains: usize,
+        domain: u64,
+        follow: crate::sampler::Follow,
+        tolerance: f64,
+    ) -> Result<Box<dyn Sampler>> {
+        let plan = &self.experiment.plan;
+        let rule = match plan.step.as_str() {
+            "auto" => StepRule::Auto(tolerance),
+            time => StepRule::Seconds(self.seconds(time)),
+        };
+        let streams = (self.experiment.seed, ANALOG + domain);
+        Ok(if plan.precision == "f64" {
+            Box::new(AnalogSampler::<f64>::new(
+                programmed,
+                chains,
+                streams,
+                rule,
+                &plan.scheme,
+                follow,
+            )?)
+        } else {
+            Box::new(AnalogSampler::<f32>::new(
+                programmed,
+                chains,
+                streams,
+                rule,
+                &plan.scheme,
+                follow,
+            )?)
+        })
+    }
+
+    /// A digital sampler.
+    pub(super) fn digital(
+        &self,
+        digital: &Digital,
+        model: &Model,
+        chains: usize,
+        domain: u64,
+        follow: crate::sampler::Follow,
+    ) -> Result<Box<dyn Sampler>> {
+        let streams = (self.experiment.seed, DIGITAL + domain);
+        let tolerance = self.experiment.plan.bias_tolerance;
+        Ok(match digital.sampler.as_str() {
+            "gibbs" => Box::new(GibbsSampler::new(model, chains, streams, follow)?),
+            "mala" => Box::new(LangevinSampler::<f64>::new(
+                model,
+                chains,
+                streams,
+                true,
+                digital.step,
+                tolerance,
+                follow,
+            )?),
+            _ => Box::new(LangevinSampler::<f32>::new(
+                model,
+                chains,
+                streams,
+                false,
+                digital.step,
+                tolerance,
+                follow,
+            )?),
+        })
+    }
+
+    /// The plan's initial states, the same for every sampler.
+    pub(super) fn initial(&self, chains: usize) -> ChainState {
+        let n = self.model.dim();
+        let spins = self.model.discrete().is_some();
+        let values = (0..chains)
+            .flat_map(|chain| -> Vec<f64> {
+                let mut rng = chain_rng(self.experiment.seed, INITIAL, chain as u64);
+                match &self.experiment.plan.initial {
+                    Initial::States(states) => states[chain % states.len()].clone(),
+                    Initial::Word(word) if word == "zero" => vec![if spins { 1.0 } else { 0.0 }; n],
+                    Initial::Word(word) if word == "data" => {
+                        let mut state = vec![0.0; n];
+                        if let Some(data) = &self.dataset {
+                            let row = &data.rows[data.train[chain % data.train.len().max(1)]];
+                            state[..row.len()].copy_from_slice(row);
+                        }
+                        state
+                    }
+                    Initial::Word(_) if spins => (0..n)
+                        .map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 })
+                        .collect(),
+                    Initial::Word(_) => (0..n).map(|_| StandardNormal.sample(&mut rng)).collect(),
+                }
+            })
+            .collect();
+        ChainState {
+            values,
+            streams: None,
+        }
+    }
+}
+
+impl Session {
+    /// A session that reports to nobody and cannot be interrupted.
+    pub fn silent() -> Self {
+        struct Nobody;
+        impl super::Watch for Nobody {
+            fn begin(&self, _: &str, _: u64) {}
+            fn advance(&self, _: u64) {}
+            fn end(&self) {}
+        }
+        Session {
+            watch: std::sync::Arc::new(Nobody),
+            interrupted: std::sync::Arc::default(),
+        }
+    }
+}

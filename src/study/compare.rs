@@ -1,0 +1,460 @@
+//! The jobs: `run` one chip, `train`, and `compare` everything with everything.
+
+use super::Session;
+use super::agree;
+use super::chips::Prepared;
+use super::digits::{classify, generate, paired_difference};
+use super::learn::{cross_check, edges, learn};
+use super::reference::{Reference, exact_reference};
+use super::sample::{Contender, Outcome, add_discrete_distances, program_records};
+use crate::energy::{Model, Parametric};
+use crate::error::Result;
+use crate::record::{
+    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, TrainingRecord,
+    Undecided, Verdict,
+};
+use crate::sampler::{Horizon, Phase};
+use std::collections::BTreeMap;
+
+/// R-hat up to which a reference chain counts as mixed (arXiv 1903.08008).
+const RHAT_LIMIT: f64 = 1.01;
+/// p-value below which two laws are called different.
+const P_LIMIT: f64 = 1e-3;
+
+fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
+    let mut seeds = BTreeMap::from([("seed".to_owned(), prepared.experiment.seed)]);
+    for die in &prepared.dies {
+        if let Some(seed) = die.seed {
+            seeds.insert(format!("die {seed}"), seed);
+        }
+    }
+    RunRecord {
+        version: 1,
+        software: format!("thermochip {}", env!("CARGO_PKG_VERSION")),
+        command: command.to_owned(),
+        experiment: serde_json::to_value(&prepared.experiment).unwrap_or_default(),
+        card: prepared.card.as_ref().map(|card| CardRecord {
+            name: card.name.clone(),
+            sha256: card.sha256(),
+            toml: card.toml.clone(),
+        }),
+        program: Vec::new(),
+        seeds,
+        samplers: Vec::new(),
+        comparisons: Vec::new(),
+        verdicts: Vec::new(),
+        training: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn write_parameters(model: &Model, prepared: &Prepared, directory: &RunDirectory) -> Result<()> {
+    let parameters = model.parameters();
+    let pairs: Vec<f64> = edges(model)
+        .iter()
+        .flat_map(|&(i, j)| [i as f64, j as f64])
+        .collect();
+    let (pixels, labels) = prepared
+        .dataset
+        .as_ref()
+        .map_or((0, 0), |d| (d.pixels.len(), d.labels.len()));
+    let hidden = model.dim() - pixels - labels;
+    let mut arrays = vec![
+        (
+            "fields",
+            Array::f64(&[parameters.fields.len()], parameters.fields),
+        ),
+        ("edges", Array::f64(&[pairs.len() / 2, 2], pairs)),
+        (
+            "couplings",
+            Array::f64(&[parameters.couplings.len()], parameters.couplings),
+        ),
+        (
+            "roles",
+            Array::f64(&[3], vec![pixels as f64, labels as f64, hidden as f64]),
+        ),
+    ];
+    if let Model::SoftSpin(energy) = model {
+        arrays.push(("j2", Array::f64(&[energy.j2.len()], energy.j2.clone())));
+        arrays.push(("j4", Array::f64(&[energy.j4.len()], energy.j4.clone())));
+    }
+    directory.write_arrays("parameters.npz", &arrays)
+}
+
+/// E on a grid, for two-dimensional energies.
+fn write_landscape(model: &Model, directory: &RunDirectory) -> Result<()> {
+    let Some(energy) = model.continuous().filter(|e| e.dim() == 2) else {
+        return Ok(());
+    };
+    let axis: Vec<f64> = (0..=120).map(|k| -2.4 + 0.04 * f64::from(k)).collect();
+    let values = axis
+        .iter()
+        .flat_map(|&y| axis.iter().map(move |&x| (x, y)))
+        .map(|(x, y)| energy.value(&[x, y]))
+        .collect();
+    let n = axis.len();
+    directory.write_arrays(
+        "landscape.npz",
+        &[
+            ("xs", Array::f64(&[n], axis.clone())),
+            ("ys", Array::f64(&[n], axis)),
+            ("energy", Array::f64(&[n, n], values)),
+        ],
+    )
+}
+
+fn trained_model(
+    prepared: &Prepared,
+    directory: &RunDirectory,
+    session: &Session,
+) -> Result<(Model, Option<TrainingRecord>)> {
+    let mut model = prepared.model.clone();
+    if prepared.experiment.train.is_none() {
+        return Ok((model, None));
+    }
+    let (parameters, record) = learn(prepared, directory, session)?;
+    model.set_parameters(&parameters)?;
+    write_parameters(&model, prepared, directory)?;
+    Ok((model, Some(record)))
+}
+
+/// Trains the couplings and writes them.
+///
+/// # Errors
+/// What goes wrong on the way.
+pub fn train(
+    prepared: &Prepared,
+    directory: &RunDirectory,
+    session: &Session,
+) -> Result<RunRecord> {
+    let mut record = empty_record(prepared, "train");
+    let (model, training) = trained_model(prepared, directory, session)?;
+    record.training = training;
+    record.program = program_records(prepared, &model)?;
+    directory.write_run(&record)?;
+    Ok(record)
+}
+
+/// Simulates one sampling run of the chip: the die when there is one, the ideal chip otherwise.
+///
+/// # Errors
+/// What goes wrong on the way.
+pub fn run(prepared: &Prepared, directory: &RunDirectory, session: &Session) -> Result<RunRecord> {
+    let mut record = empty_record(prepared, "run");
+    let (model, training) = trained_model(prepared, directory, session)?;
+    record.training = training;
+    let mut only = prepared.clone();
+    if only.dies.len() > 1 {
+        only.dies.remove(0);
+    }
+    if !only.dies.is_empty() {
+        only.experiment.digital.clear();
+    }
+    for contender in only.contenders() {
+        let outcome = only.free_run(contender, &model, directory, session, &mut record.warnings)?;
+        record.samplers.push(outcome.record);
+    }
+    only.trajectories(&model, directory, session)?;
+    write_landscape(&model, directory)?;
+    record.program = program_records(&only, &model)?;
+    directory.write_run(&record)?;
+    Ok(record)
+}
+
+/// The same energy on the ideal chip, the dies, the digital samplers and, where it exists, the exact answer.
+///
+/// # Errors
+/// What goes wrong on the way.
+pub fn compare(
+    prepared: &Prepared,
+    directory: &RunDirectory,
+    session: &Session,
+) -> Result<RunRecord> {
+    let mut record = empty_record(prepared, "compare");
+    let (model, training) = trained_model(prepared, directory, session)?;
+    record.training = training;
+    if let Some(training) = &mut record.training {
+        training.coupling_check = cross_check(prepared, session)?;
+    }
+    write_parameters(&model, prepared, directory)?;
+    record.program = program_records(prepared, &model)?;
+
+    let mut outcomes = Vec::new();
+    for contender in prepared.contenders() {
+        outcomes.push(prepared.free_run(
+            contender,
+            &model,
+            directory,
+            session,
+            &mut record.warnings,
+        )?);
+    }
+    let reference = reference(&model, &outcomes, &mut record, directory)?;
+    if let Some(reference) = &reference {
+        for outcome in &mut outcomes {
+            add_discrete_distances(outcome, reference);
+        }
+        record.comparisons = outcomes
+            .iter()
+            .filter(|o| o.record.name != reference.name)
+            .flat_map(|o| against(o, reference))
+            .collect();
+        record
+            .verdicts
+            .extend(verdicts(&outcomes, reference, &record.comparisons));
+    }
+    if prepared.experiment.train.is_some() {
+        pictures(
+            prepared,
+            &model,
+            directory,
+            session,
+            &mut outcomes,
+            &mut record,
+        )?;
+    }
+    record
+        .samplers
+        .extend(outcomes.into_iter().map(|o| o.record));
+    prepared.trajectories(&model, directory, session)?;
+    write_landscape(&model, directory)?;
+    directory.write_run(&record)?;
+    Ok(record)
+}
+
+/// The exact law, else the asymptotically exact sampler with the most draws, whose R-hat is then reported.
+fn reference(
+    model: &Model,
+    outcomes: &[Outcome],
+    record: &mut RunRecord,
+    directory: &RunDirectory,
+) -> Result<Option<Reference>> {
+    if let Some(reference) = exact_reference(model) {
+        let n = reference.moments.mean.len();
+        let mut arrays = vec![
+            ("mean", Array::f64(&[n], reference.moments.mean.clone())),
+            (
+                "covariance",
+                Array::f64(&[n, n], reference.moments.covariance.clone()),
+            ),
+        ];
+        if let Some(p) = &reference.probabilities {
+            arrays.push(("probabilities", Array::f64(&[p.len()], p.clone())));
+        }
+        directory.write_arrays("exact.npz", &arrays)?;
+        return Ok(Some(reference));
+    }
+    let unbiased = outcomes
+        .iter()
+        .filter(|o| matches!(o.description.name.as_str(), "mala" | "gibbs"));
+    let Some(best) = unbiased.max_by_key(|o| o.run.steps) else {
+        record.warnings.push("no exact answer and no asymptotically exact sampler to compare with: add [[digital]] mala or gibbs".to_owned());
+        return Ok(None);
+    };
+    let rhat = best.record.rhat_max;
+    let mixed = rhat.is_some_and(|r| r <= RHAT_LIMIT);
+    record.verdicts.push(Verdict {
+        claim: format!(
+            "the reference {} has mixed (split R-hat <= {RHAT_LIMIT})",
+            best.record.name
+        ),
+        established: Established::Decided(mixed),
+        evidence: rhat.map_or_else(
+            || "no R-hat: fewer than four draws".to_owned(),
+            |r| format!("largest split R-hat over nodes {r:.4}"),
+        ),
+        more_device_seconds_needed: None,
+    });
+    if !mixed {
+        record.warnings.push(format!(
+            "the reference {} has not mixed in the free phase; agreement with it says little beyond its own standard errors",
+            best.record.name
+        ));
+    }
+    Ok(Some(Reference {
+        name: best.record.name.clone(),
+        moments: best.measured.moments.clone(),
+        probabilities: None,
+        method: "sampled".to_owned(),
+    }))
+}
+
+/// Mean and covariance of one sampler against the reference, the scheme's predicted bias beside them.
+fn against(outcome: &Outcome, reference: &Reference) -> [Comparison; 2] {
+    let biased = outcome.description.predicted_bias.is_some_and(|b| b > 0.0);
+    let bias = outcome
+        .description
+        .step
+        .filter(|_| biased && !outcome.measured.delta_energy.is_empty())
+        .map(|h| agree::predicted_bias(&outcome.measured, &outcome.run.samples, h));
+    agree::compare(
+        (&outcome.record.name, &outcome.measured.moments),
+        (&reference.name, &reference.moments),
+        bias.as_ref(),
+    )
+}
+
+/// One claim per sampler: that its law is the reference's, once the predicted bias is taken off.
+fn verdicts(
+    outcomes: &[Outcome],
+    reference: &Reference,
+    comparisons: &[Comparison],
+) -> Vec<Verdict> {
+    outcomes
+        .iter()
+        .filter_map(|outcome| {
+            let name = &outcome.record.name;
+            let rows: Vec<&Comparison> = comparisons.iter().filter(|c| &c.a == name).collect();
+            let p = rows.iter().filter_map(|c| c.p_value).reduce(f64::min)?;
+            let mixed = outcome.record.rhat_max.is_none_or(|r| r <= RHAT_LIMIT);
+            let established = if p < P_LIMIT {
+                Established::Decided(false)
+            } else if mixed {
+                Established::Decided(true)
+            } else {
+                Established::Open(Undecided::Undecided)
+            };
+            // A chain mixes as R-hat − 1 ∝ 1/length: that much more would bring it to the limit.
+            let more = outcome
+                .record
+                .rhat_max
+                .zip(outcome.record.device_seconds)
+                .and_then(|(r, seconds)| {
+                    (r > RHAT_LIMIT && p >= P_LIMIT)
+                        .then(|| seconds * ((r - 1.0) / (RHAT_LIMIT - 1.0) - 1.0))
+                });
+            Some(Verdict {
+                claim: format!(
+                    "{name} has the means and covariances of {}, up to its scheme's predicted bias",
+                    reference.name
+                ),
+                established,
+                evidence: format!(
+                    "smallest p-value {p:.2e}; rms differences {} standard errors",
+                    rows.iter()
+                        .map(|c| format!("{:.2}", c.value))
+                        .collect::<Vec<_>>()
+                        .join(" (means), ")
+                        + " (covariances)"
+                ),
+                more_device_seconds_needed: more,
+            })
+        })
+        .collect()
+}
+
+/// Naming and drawing digits with every sampler.
+fn pictures(
+    prepared: &Prepared,
+    model: &Model,
+    directory: &RunDirectory,
+    session: &Session,
+    outcomes: &mut [Outcome],
+    record: &mut RunRecord,
+) -> Result<()> {
+    let Some(data) = &prepared.dataset else {
+        return Ok(());
+    };
+    let rows: Vec<Vec<f64>> = data.test.iter().map(|&r| data.rows[r].clone()).collect();
+    if rows.is_empty() {
+        record
+            .warnings
+            .push("no test rows: label accuracy is not measured".to_owned());
+        return Ok(());
+    }
+    let tau = prepared.tau();
+    let (burn_in, duration) = (
+        prepared.seconds(&prepared.experiment.plan.burn_in),
+        prepared.seconds(&prepared.experiment.plan.duration),
+    );
+    let mut right: Vec<(String, Vec<bool>)> = Vec::new();
+    for outcome in outcomes.iter_mut() {
+        let name = outcome.record.name.clone();
+        let mut sampler = prepared.sampler(&outcome.contender, model, rows.len(), 1, session)?;
+        let mut drawer =
+            prepared.sampler(&outcome.contender, model, 8 * data.labels.len(), 2, session)?;
+        let phase = match &outcome.contender {
+            Contender::Chip(_) => Phase {
+                burn_in: Horizon::Seconds(burn_in),
+                duration: Horizon::Seconds(duration),
+                every: Some(Horizon::Seconds(prepared.sample_period())),
+                clamp: None,
+            },
+            Contender::Digital(_) => {
+                // The same stretch of the energy's own time as on the chip.
+                let step = outcome.description.step.unwrap_or(0.01);
+                let steps = |seconds: f64| (seconds / tau / step).ceil() as u64;
+                let every = steps(prepared.sample_period());
+                Phase {
+                    burn_in: Horizon::Steps(steps(burn_in)),
+                    duration: Horizon::Steps(steps(duration).max(every)),
+                    every: Some(Horizon::Steps(every)),
+                    clamp: None,
+                }
+            }
+        };
+        session.watch.begin(&format!("{name}: digits"), 1);
+        let named = classify(
+            &mut *sampler,
+            &rows,
+            data.pixels.clone(),
+            data.labels.clone(),
+            &phase,
+        )?;
+        outcome
+            .record
+            .metrics
+            .insert("label_accuracy".to_owned(), named.accuracy);
+        directory.write_arrays(
+            &format!("labels-{name}.npz"),
+            &[
+                (
+                    "label_mean",
+                    Array::f64(&[rows.len(), data.labels.len()], named.label_mean),
+                ),
+                (
+                    "truth",
+                    Array::f64(
+                        &[rows.len()],
+                        named.truth.iter().map(|&t| t as f64).collect(),
+                    ),
+                ),
+            ],
+        )?;
+        right.push((name.clone(), named.right));
+        let drawn = generate(
+            &mut *drawer,
+            data.labels.len(),
+            data.labels.clone(),
+            &phase,
+            8,
+        )?;
+        let pixels = data.pixels.clone();
+        let flat: Vec<f32> = drawn
+            .iter()
+            .flatten()
+            .flat_map(|x| x[pixels.clone()].to_vec())
+            .collect();
+        directory.write_arrays(
+            &format!("generated-{name}.npz"),
+            &[("x", Array::f32(&[data.labels.len(), 8, pixels.len()], flat))],
+        )?;
+        session.watch.end();
+    }
+    let Some(ideal) = right.iter().find(|r| r.0 == "analog-ideal").cloned() else {
+        return Ok(());
+    };
+    for (name, own) in right.iter().filter(|r| r.0 != ideal.0) {
+        let difference: Metric = paired_difference(own, &ideal.1);
+        record.comparisons.push(Comparison {
+            a: name.clone(),
+            b: ideal.0.clone(),
+            metric: "label_accuracy".to_owned(),
+            value: difference.value,
+            se: difference.se,
+            predicted_bias: None,
+            p_value: None,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! Training as an experiment asks for it, with checkpoints, and the check of chip against digital couplings.
+
+use super::Session;
+use super::chips::{Prepared, TRAINING};
+use super::coupling_check::compare_couplings;
+use crate::data::Dataset;
+use crate::dynamics::streams::chain_rng;
+use crate::energy::{Model, Parameters, Parametric};
+use crate::error::{Error, Result};
+use crate::experiment::{Digital, Train};
+use crate::record::{CouplingCheck, RunDirectory, TrainingPoint, TrainingRecord};
+use crate::sampler::{Cost, Horizon, Sampler};
+use crate::training::{Checkpoint, Conditional, Settings, Trainer};
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Standard deviation of the visible–hidden couplings at the start, which breaks the symmetry between hidden nodes.
+const START_SPREAD: f64 = 0.05;
+/// Points kept of the training curve.
+const CURVE_POINTS: u64 = 150;
+const CHECKPOINT: &str = "checkpoint.bin";
+
+/// What is saved to continue a training run.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// Hash of the experiment, so that a checkpoint is not continued with other settings.
+    experiment: String,
+    trainer: Checkpoint,
+    curve: Vec<TrainingPoint>,
+    total: Cost,
+    wall: f64,
+}
+
+fn fingerprint(prepared: &Prepared) -> String {
+    use sha2::{Digest, Sha256};
+    let text = serde_json::to_string(&prepared.experiment).unwrap_or_default();
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .take(8)
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+/// The start: fields zero, visible–hidden couplings small and random, the rest zero.
+fn start(prepared: &Prepared, data: &Dataset) -> Parameters {
+    let mut parameters = prepared.model.parameters();
+    let mut rng = chain_rng(prepared.experiment.seed, TRAINING, u64::MAX);
+    let visible = data.labels.end;
+    for (value, &(i, j)) in parameters.couplings.iter_mut().zip(edges(&prepared.model)) {
+        if i < visible && j >= visible {
+            let z: f64 = StandardNormal.sample(&mut rng);
+            *value = START_SPREAD * z;
+        }
+    }
+    parameters
+}
+
+pub(super) fn edges(model: &Model) -> &[(usize, usize)] {
+    match model {
+        Model::SoftSpin(e) => e.couplings.edges(),
+        Model::Ising(e) => e.couplings.edges(),
+        Model::Quadratic(_) => &[],
+    }
+}
+
+/// A sampler to train through, and how a device time is a horizon for it.
+fn sampler_for(
+    prepared: &Prepared,
+    through: &str,
+    batch: usize,
+    domain: u64,
+    session: &Session,
+) -> Result<(Box<dyn Sampler>, bool)> {
+    let Some(train) = &prepared.experiment.train else {
+        return Err(Error::invalid("train", "nothing", "a section [train]"));
+    };
+    let follow = session.follow(false);
+    if matches!(through, "ideal" | "die") {
+        let die = &prepared.dies[usize::from(through == "die")];
+        let programmed = prepared.program(die, &prepared.model)?;
+        let sampler = prepared.analog(
+            programmed,
+            batch,
+            TRAINING + domain,
+            follow,
+            train.bias_tolerance,
+        )?;
+        return Ok((sampler, true));
+    }
+    let digital = Digital {
+        sampler: through.to_owned(),
+        chains: None,
+        steps: 1,
+        burn_in: 0,
+        thin: None,
+        step: None,
+    };
+    let mut loose = prepared.clone();
+    loose.experiment.plan.bias_tolerance = train.bias_tolerance;
+    Ok((
+        loose.digital(&digital, &prepared.model, batch, TRAINING + domain, follow)?,
+        false,
+    ))
+}
+
+fn settings(
+    prepared: &Prepared,
+    train: &Train,
+    data: &Dataset,
+    sampler: &dyn Sampler,
+    analog: bool,
+    seed: u64,
+) -> Settings {
+    let horizon = |time: &str| {
+        let seconds = prepared.seconds(time);
+        if analog {
+            Horizon::Seconds(seconds)
+        } else {
+            // The same stretch of dx = −∇E dt + √2 dW, in steps.
+            let step = sampler.describe().step.unwrap_or(1.0);
+            Horizon::Steps((seconds / prepared.tau() / step).ceil() as u64)
+        }
+    };
+    Settings {
+        method: train.method,
+        positive: horizon(&train.positive),
+        negative: horizon(&train.negative),
+        conditional: train.conditional.as_ref().map(|c| Conditional {
+            clamp: if c.clamp == "labels" {
+                data.labels.clone()
+            } else {
+                data.pixels.clone()
+            }
+            .collect(),
+            weight: c.weight,
+        }),
+        optimiser: train.optimiser,
+        learning_rate: train.learning_rate,
+        decay: train.decay,
+        updates: train.updates,
+        weight_decay: train.weight_decay,
+        seed,
+    }
+}
+
+fn total_with(total: &mut Cost, cost: &Cost) {
+    let pairs = [
+        (&mut total.device_seconds, cost.device_seconds),
+        (&mut total.write, cost.write),
+        (&mut total.sample, cost.sample),
+        (&mut total.read, cost.read),
+        (&mut total.host, cost.host),
+        (&mut total.standby, cost.standby),
+    ];
+    for (sum, value) in pairs {
+        if let Some(value) = value {
+            *sum = Some(sum.unwrap_or(0.0) + value);
+        }
+    }
+}
+
+/// Trains as the experiment says; returns the learned parameters and the record. Continues from the directory's checkpoint.
+pub(super) fn learn(
+    prepared: &Prepared,
+    directory: &RunDirectory,
+    session: &Session,
+) -> Result<(Parameters, TrainingRecord)> {
+    let (Some(train), Some(data)) = (&prepared.experiment.train, &prepared.dataset) else {
+        return Err(Error::invalid(
+            "train",
+            "nothing",
+            "sections [train] and [data]",
+        ));
+    };
+    let began = Instant::now();
+    let (mut sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
+    let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
+    let settings = settings(
+        prepared,
+        train,
+        data,
+        &*sampler,
+        analog,
+        prepared.experiment.seed,
+    );
+    let mut trainer = Trainer::new(
+        settings,
+        rows,
+        edges(&prepared.model),
+        start(prepared, data),
+    )?;
+    let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
+    let mark = fingerprint(prepared);
+    if let Some(bytes) = directory.read(CHECKPOINT) {
+        let saved: Saved = postcard::from_bytes(&bytes).map_err(|e| Error::File {
+            file: directory.path().join(CHECKPOINT),
+            reason: format!("is not a checkpoint of this version ({e})"),
+        })?;
+        if saved.experiment != mark {
+            let expected = "a checkpoint of this experiment (its settings have changed)";
+            return Err(Error::invalid(
+                "--resume",
+                directory.path().display(),
+                expected,
+            ));
+        }
+        trainer.resume(saved.trainer, &mut *sampler)?;
+        (curve, total, earlier) = (saved.curve, saved.total, saved.wall);
+    }
+    session.watch.begin("training", train.updates);
+    session.watch.advance(trainer.update());
+    let every = (train.updates / CURVE_POINTS).max(1);
+    let mut last = Cost::default();
+    while trainer.update() < train.updates {
+        let before = trainer.update() % train.checkpoint_every == 0;
+        if before && trainer.update() > 0 {
+            save(
+                directory,
+                &mark,
+                &trainer,
+                &*sampler,
+                &curve,
+                total,
+                earlier + began.elapsed().as_secs_f64(),
+            )?;
+        }
+        let report = trainer.step(&mut *sampler)?;
+        session.watch.advance(1);
+        last = report.cost;
+        total_with(&mut total, &report.cost);
+        if report.update % every == 0 || report.update == train.updates {
+            curve.push(TrainingPoint {
+                update: report.update,
+                gradient_norm: report.gradient_norm,
+                energy_gap: report.energy_gap,
+                moment_error: report.moment_error,
+                accuracy: None,
+                device_seconds: total.device_seconds,
+                cost: total,
+            });
+        }
+    }
+    session.watch.end();
+    save(
+        directory,
+        &mark,
+        &trainer,
+        &*sampler,
+        &curve,
+        total,
+        earlier + began.elapsed().as_secs_f64(),
+    )?;
+    let record = TrainingRecord {
+        through: sampler.describe().name,
+        curve,
+        per_update: last,
+        wall_seconds: earlier + began.elapsed().as_secs_f64(),
+        coupling_check: None,
+    };
+    Ok((trainer.parameters().clone(), record))
+}
+
+fn save(
+    directory: &RunDirectory,
+    mark: &str,
+    trainer: &Trainer,
+    sampler: &dyn Sampler,
+    curve: &[TrainingPoint],
+    total: Cost,
+    wall: f64,
+) -> Result<()> {
+    let saved = Saved {
+        experiment: mark.to_owned(),
+        trainer: trainer.checkpoint(sampler),
+        curve: curve.to_vec(),
+        total,
+        wall,
+    };
+    let bytes = postcard::to_stdvec(&saved).map_err(|e| Error::File {
+        file: directory.path().join(CHECKPOINT),
+        reason: e.to_string(),
+    })?;
+    directory.write(CHECKPOINT, &bytes)
+}
+
+/// Couplings learned through the chip and through a digital sampler, from the same data and start, over repeats.
+pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Option<CouplingCheck>> {
+    let (Some(train), Some(data)) = (&prepared.experiment.train, &prepared.dataset) else {
+        return Ok(None);
+    };
+    if prepared.dies.is_empty() {
+        return Ok(None);
+    }
+    let check = &train.cross_check;
+    let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
+    session
+        .watch
+        .begin("coupling check", 2 * check.repeats as u64 * check.updates);
+    let mut names = Vec::new();
+    let mut learned: [Vec<Vec<f64>>; 2] = [Vec::new(), Vec::new()];
+    for (side, through) in ["ideal", check.through.as_str()].into_iter().enumerate() {
+        for repeat in 0..check.repeats as u64 {
+            let id = 1 + 2 * repeat + side as u64;
+            let (mut sampler, analog) = sampler_for(prepared, through, train.batch, id, session)?;
+            let seed = prepared.experiment.seed.wrapping_add(1000 + id);
+            let settings = settings(prepared, train, data, &*sampler, analog, seed);
+            let mut trainer = Trainer::new(
+                settings,
+                rows.clone(),
+                edges(&prepared.model),
+                start(prepared, data),
+            )?;
+            for _ in 0..check.updates {
+                trainer.step(&mut *sampler)?;
+                session.watch.advance(1);
+            }
+            if repeat == 0 {
+                names.push(sampler.describe().name);
+            }
+            learned[side].push(trainer.parameters().couplings.clone());
+        }
+    }
+    session.watch.end();
+    Ok(Some(compare_couplings(
+        (&names[0], &names[1]),
+        &learned[0],
+        &learned[1],
+        check.updates,
+    )))
+}

@@ -1,0 +1,58 @@
+//! Carrying out an experiment: prepare (all checks, nothing written), train, sample, compare, record.
+//!
+//! This is what the command line calls; a library user can call the same few functions.
+
+mod agree;
+mod chips;
+mod compare;
+mod coupling_check;
+mod digits;
+mod learn;
+mod measure;
+mod reference;
+mod sample;
+
+pub use chips::Prepared;
+pub use compare::{compare, run, train};
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Where stages report how far they are, and who may stop them.
+pub trait Watch: Send + Sync {
+    /// A stage of `total` units begins.
+    fn begin(&self, name: &str, total: u64);
+    /// `units` more are done; called from any thread.
+    fn advance(&self, units: u64);
+    /// The stage ends.
+    fn end(&self);
+}
+
+/// A watcher and the flag that stops a run.
+#[derive(Clone)]
+pub struct Session {
+    /// Told about progress.
+    pub watch: Arc<dyn Watch>,
+    /// Raised to stop; the run directory can then be resumed.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    fn follow(&self, stage: bool) -> crate::sampler::Follow {
+        let watch = Arc::clone(&self.watch);
+        crate::sampler::Follow {
+            interrupted: Arc::clone(&self.interrupted),
+            progress: Arc::new(move |units| {
+                if stage {
+                    watch.advance(units);
+                }
+            }),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Running each sampler of an experiment through the same phases.
+
+use super::Session;
+use super::chips::Prepared;
+use super::measure::Measured;
+use super::reference::{Reference, state_index};
+use crate::diagnostics;
+use crate::energy::Model;
+use crate::error::Result;
+use crate::experiment::Digital;
+use crate::record::{Array, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord};
+use crate::sampler::{Description, Horizon, Phase, Run, Sampler};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Recorded numbers beyond which draws are thinned when the file does not say how.
+const MOST_VALUES: u64 = 64_000_000;
+
+/// Which sampler of the experiment.
+#[derive(Clone, Debug)]
+pub(super) enum Contender {
+    /// Index into the dies (0: ideal).
+    Chip(usize),
+    /// Index into `[[digital]]`.
+    Digital(usize),
+}
+
+/// A sampler's free run, measured.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub contender: Contender,
+    pub description: Description,
+    pub run: Run,
+    pub measured: Measured,
+    pub record: SamplerRecord,
+}
+
+impl Prepared {
+    /// All samplers, chips first.
+    pub(super) fn contenders(&self) -> Vec<Contender> {
+        let chips = (0..self.dies.len()).map(Contender::Chip);
+        chips
+            .chain((0..self.experiment.digital.len()).map(Contender::Digital))
+            .collect()
+    }
+
+    /// A sampler with `chains` chains; `domain` tells its streams from those of other phases.
+    pub(super) fn sampler(
+        &self,
+        contender: &Contender,
+        model: &Model,
+        chains: usize,
+        domain: u64,
+        session: &Session,
+    ) -> Result<Box<dyn Sampler>> {
+        let follow = session.follow(true);
+        match contender {
+            Contender::Chip(k) => {
+                let programmed = self.program(&self.dies[*k], model)?;
+                let tolerance = self.experiment.plan.bias_tolerance;
+                self.analog(
+                    programmed,
+                    chains,
+                    16 * *k as u64 + domain,
+                    follow,
+                    tolerance,
+                )
+            }
+            Contender::Digital(k) => self.digital(
+                &self.experiment.digital[*k],
+                model,
+                chains,
+                16 * *k as u64 + domain,
+                follow,
+            ),
+        }
+    }
+
+    /// The free phase: burn-in, duration and spacing as the plan or the `[[digital]]` section says.
+    pub(super) fn phase(&self, contender: &Contender, warnings: &mut Vec<String>) -> Phase {
+        match contender {
+            Contender::Chip(_) => Phase {
+                burn_in: Horizon::Seconds(self.seconds(&self.experiment.plan.burn_in)),
+                duration: Horizon::Seconds(self.seconds(&self.experiment.plan.duration)),
+                every: Some(Horizon::Seconds(self.sample_period())),
+                clamp: None,
+            },
+            Contender::Digital(k) => {
+                let digital = &self.experiment.digital[*k];
+                Phase {
+                    burn_in: Horizon::Steps(digital.burn_in),
+                    duration: Horizon::Steps(digital.steps),
+                    every: Some(Horizon::Steps(self.thin(digital, warnings))),
+                    clamp: None,
+                }
+            }
+        }
+    }
+
+    fn thin(&self, digital: &Digital, warnings: &mut Vec<String>) -> u64 {
+        let chains = digital.chains.unwrap_or(self.experiment.plan.chains) as u64;
+        let per_draw = chains * self.model.dim() as u64;
+        match digital.thin {
+            Some(thin) => thin,
+            None => {
+                let thin = (per_draw * digital.steps).div_ceil(MOST_VALUES).max(1);
+                if thin > 1 {
+                    let line = format!(
+                        "{}: thin = {thin} (recording every step would be {} numbers)",
+                        digital.sampler,
+                        per_draw * digital.steps
+                    );
+                    if !warnings.contains(&line) {
+                        warnings.push(line);
+                    }
+                }
+                thin
+            }
+        }
+    }
+
+    /// Chains of a sampler.
+    pub(super) fn chains(&self, contender: &Contender) -> usize {
+        match contender {
+            Contender::Chip(_) => self.experiment.plan.chains,
+            Contender::Digital(k) => self.experiment.digital[*k]
+                .chains
+                .unwrap_or(self.experiment.plan.chains),
+        }
+    }
+
+    /// Runs one sampler freely and measures it; writes its draws.
+    pub(super) fn free_run(
+        &self,
+        contender: Contender,
+        model: &Model,
+        directory: &RunDirectory,
+        session: &Session,
+        warnings: &mut Vec<String>,
+    ) -> Result<Outcome> {
+        let began = Instant::now();
+        let chains = self.chains(&contender);
+        let mut sampler = self.sampler(&contender, model, chains, 0, session)?;
+        let phase = self.phase(&contender, warnings);
+        let name = sampler.describe().name;
+        session.watch.begin(
+            &name,
+            chains as u64 * steps_estimate(&phase, &*sampler, self),
+        );
+        sampler.restore(&self.initial(chains))?;
+        let run = sampler.run(&phase)?;
+        session.watch.end();
+        let description = sampler.describe();
+        let measured = Measured::new(model, &run.samples, None);
+        let s = &run.samples;
+        directory.write_arrays(
+            &format!("samples-{name}.npz"),
+            &[
+                ("x", Array::f32(&[s.chains, s.draws, s.nodes], s.x.clone())),
+                ("t", Array::f64(&[s.draws], s.t.clone())),
+                (
+                    "energy",
+                    Array::f64(&[s.chains, s.draws], measured.energy.clone()),
+                ),
+            ],
+        )?;
+        let mut facts = BTreeMap::from([
+            ("chains".to_owned(), s.chains.to_string()),
+            ("draws per chain".to_owned(), s.draws.to_string()),
+            ("steps per chain".to_owned(), run.steps.to_string()),
+        ]);
+        if let Some(step) = description.step {
+            facts.insert("step".to_owned(), format!("{step:.4e}"));
+        }
+        let provenance = match &contender {
+            Contender::Chip(k) => self
+                .program(&self.dies[*k], model)?
+                .ledger()
+                .provenance
+                .clone(),
+            Contender::Digital(_) => BTreeMap::new(),
+        };
+        let record = SamplerRecord {
+            name,
+            kind: description.kind.clone(),
+            metrics: measured.metrics(&run),
+            ess_min: measured.ess_min,
+            rhat_max: measured.rhat_max,
+            device_seconds: run.cost.device_seconds,
+            wall_seconds: began.elapsed().as_secs_f64(),
+            energy_joules: EnergyLedger {
+                joules: run.cost,
+                provenance,
+            },
+            predicted_bias: description.predicted_bias,
+            facts,
+        };
+        Ok(Outcome {
+            contender,
+            description,
+            run,
+            measured,
+            record,
+        })
+    }
+
+    /// A few nodes of the first four chains, finely sampled: the same paths as the free run's start.
+    pub(super) fn trajectories(
+        &self,
+        model: &Model,
+        directory: &RunDirectory,
+        session: &Session,
+    ) -> Result<()> {
+        let plan = &self.experiment.plan;
+        if plan.trajectory_nodes.is_empty() {
+            return Ok(());
+        }
+        let chains = 4.min(plan.chains);
+        let nodes = &plan.trajectory_nodes;
+        let mut arrays = vec![(
+            "nodes".to_owned(),
+            Array::f64(&[nodes.len()], nodes.iter().map(|&n| n as f64).collect()),
+        )];
+        let period = plan
+            .trajectory_period
+            .as_ref()
+            .map_or(self.sample_period(), |t| self.seconds(t));
+        for contender in self.contenders() {
+            let mut sampler = self.sampler(&contender, model, chains, 0, session)?;
+            let draws = 400;
+            let phase = match &contender {
+                Contender::Chip(_) => Phase {
+                    burn_in: Horizon::Seconds(0.0),
+                    duration: Horizon::Seconds(period * draws as f64),
+                    every: Some(Horizon::Seconds(period)),
+                    clamp: None,
+                },
+                Contender::Digital(k) => {
+                    if self.experiment.digital[*k].sampler == "mala" {
+                        continue;
+                    }
+                    let step = sampler.describe().step;
+                    let every =
+                        step.map_or(1, |h| ((period / self.tau() / h).round() as u64).max(1));
+                    Phase {
+                        burn_in: Horizon::Steps(0),
+                        duration: Horizon::Steps(draws * every),
+                        every: Some(Horizon::Steps(every)),
+                        clamp: None,
+                    }
+                }
+            };
+            sampler.restore(&self.initial(chains))?;
+            let run = sampler.run(&phase)?;
+            let s = &run.samples;
+            // Volts for chips of real variables; the energy's variable otherwise.
+            let unit = match &contender {
+                Contender::Chip(k) if model.discrete().is_none() => {
+                    self.program(&self.dies[*k], model)?.volts_per_x()
+                }
+                _ => 1.0,
+            };
+            let x: Vec<f64> =
+                s.x.chunks(s.nodes)
+                    .flat_map(|row| nodes.iter().map(|&n| f64::from(row[n]) * unit))
+                    .collect();
+            let name = sampler.describe().name;
+            arrays.push((
+                format!("{name}_x"),
+                Array::f64(&[s.chains, s.draws, nodes.len()], x),
+            ));
+            arrays.push((format!("{name}_t"), Array::f64(&[s.draws], s.t.clone())));
+            arrays.push((format!("{name}_unit"), Array::f64(&[1], vec![unit])));
+        }
+        let list: Vec<(&str, Array)> = arrays
+            .iter()
+            .map(|(n, a)| (n.as_str(), a.clone()))
+            .collect();
+        directory.write_arrays("trajectory.npz", &list)
+    }
+}
+
+/// Chain-steps a phase will take, for the progress bar.
+fn steps_estimate(phase: &Phase, sampler: &dyn Sampler, prepared: &Prepared) -> u64 {
+    let step = sampler.describe().step.unwrap_or(1.0);
+    let steps = |horizon: Horizon| match horizon {
+        Horizon::Steps(steps) => steps,
+        Horizon::Seconds(s) => (s / prepared.tau() / step) as u64,
+    };
+    steps(phase.burn_in) + steps(phase.duration)
+}
+
+/// How each die was programmed.
+pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<ProgramRecord>> {
+    prepared
+        .dies
+        .iter()
+        .map(|die| {
+            let programmed = prepared.program(die, model)?;
+            let report = programmed.report();
+            Ok(ProgramRecord {
+                sampler: format!("analog-{}", die.name()),
+                scale: report.scale,
+                voltage_unit: Some(report.voltage_unit),
+                tau_seconds: programmed.tau(),
+                coupling_rms_error: report.coupling_rms_error,
+                coupling_max_error: report.coupling_max_error,
+                field_rms_error: report.field_rms_error,
+                dac_step: report.dac_step,
+                clipped: report.clipped,
+                excess_noise_share: report.excess_noise_share,
+                exact_tv: exact_tv(model, &programmed)?,
+                no_energy_because: report.no_energy_because,
+                nonidealities: report.nonidealities,
+            })
+        })
+        .collect()
+}
+
+/// Total variation between the requested law and that of the symmetrised realised couplings, for enumerable spins.
+fn exact_tv(model: &Model, programmed: &crate::hardware::Programmed) -> Result<Option<f64>> {
+    use crate::energy::{Ising, exact};
+    let Model::Ising(asked) = model else {
+        return Ok(None);
+    };
+    if asked.fields.len() > exact::MAX_SPINS {
+        return Ok(None);
+    }
+    let (fields, couplings) = programmed.realised_parameters();
+    let mut graph = asked.couplings.clone();
+    graph.set_values(
+        &couplings
+            .iter()
+            .map(|(a, b)| 0.5 * (a + b))
+            .collect::<Vec<_>>(),
+    )?;
+    let realised = Ising::new(fields.to_vec(), graph)?;
+    let (p, q) = (
+        exact::enumerate(asked)?.probabilities,
+        exact::enumerate(&realised)?.probabilities,
+    );
+    Ok(Some(diagnostics::total_variation(&p, &q)))
+}
+
+/// Adds tv and kl against the exact probabilities, with the sampling floor, to a spin sampler's metrics.
+pub(super) fn add_discrete_distances(outcome: &mut Outcome, reference: &Reference) {
+    let Some(p) = &reference.probabilities else {
+        return;
+    };
+    let s = &outcome.run.samples;
+    let mut counts = vec![0.0; p.len()];
+    for x in s.x.chunks(s.nodes) {
+        counts[state_index(x)] += 1.0;
+    }
+    let total = (s.chains * s.draws) as f64;
+    let q: Vec<f64> = counts.iter().map(|c| c / total).collect();
+    // Correlated draws: the floor is that of the effective number of them.
+    let effective = outcome.measured.ess_min.unwrap_or(total).min(total);
+    let put = |metrics: &mut BTreeMap<String, Metric>, name: &str, value: f64| {
+        metrics.insert(name.to_owned(), Metric { value, se: None });
+    };
+    put(
+        &mut outcome.record.metrics,
+        "tv",
+        diagnostics::total_variation(p, &q),
+    );
+    put(
+        &mut outcome.record.metrics,
+        "tv_floor",
+        diagnostics::tv_sampling_floor(p, effective),
+    );
+    put(
+        &mut outcome.record.metrics,
+        "kl",
+        diagnostics::kl_divergence(&q, p),
+    );
+}
