@@ -10,6 +10,7 @@ pub mod error;
 pub mod experiment;
 pub mod hardware;
 pub mod record;
+pub mod report;
 pub mod sampler;
 pub mod study;
 pub mod testing;

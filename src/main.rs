@@ -1,1 +1,5 @@
-fn main() {}
+//! The `thermochip` command.
+
+fn main() -> std::process::ExitCode {
+    thermochip::cli::main()
+}

@@ -1,4 +1,118 @@
-//! The command line: its words, its progress bars. Nothing else in the crate prints.
+//! The command line: a thin layer over [`crate::study`] and [`crate::report`]; the only place that prints.
 
 pub mod args;
-pub mod progress;
+mod models;
+mod progress;
+
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::record::{RunDirectory, RunRecord};
+use crate::report;
+use crate::study::{self, Prepared, Session};
+use args::{Command, Common, Job, Stop};
+use progress::Terminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(Stop::Show(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Stop::Refuse(line)) => {
+            eprintln!("{line}");
+            return ExitCode::from(2);
+        }
+    };
+    match execute(&cli.command, &cli.common) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.to_string().replace('\n', " "));
+            match error {
+                Error::Interrupted => ExitCode::from(130),
+                Error::Diverged { .. } => ExitCode::from(1),
+                _ => ExitCode::from(2),
+            }
+        }
+    }
+}
+
+fn execute(command: &Command, common: &Common) -> Result<()> {
+    if let Some(threads) = common.threads {
+        // Fails only if a pool exists already, which then keeps its size; the bits are the same.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
+    }
+    match command {
+        Command::Models { name } => models::show(name.as_deref(), common.json),
+        Command::Run(job) => carry_out(job, common, study::run),
+        Command::Compare(job) => carry_out(job, common, study::compare),
+        Command::Train(job) => carry_out(job, common, study::train),
+        Command::Report { dir } => {
+            report::build(dir)?;
+            if !common.quiet {
+                println!("{}", dir.join("report.html").display());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// `--out`, or the first of runs/NAME, runs/NAME-2, … that is free (with `--resume`: runs/NAME).
+fn output(job: &Job) -> PathBuf {
+    let first = job.out();
+    let occupied =
+        |path: &Path| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    if job.out.is_some() || job.resume || !occupied(&first) {
+        return first;
+    }
+    (2u32..)
+        .map(|k| PathBuf::from(format!("{}-{k}", first.display())))
+        .find(|path| !occupied(path))
+        .unwrap_or(first)
+}
+
+fn carry_out(
+    job: &Job,
+    common: &Common,
+    work: fn(&Prepared, &RunDirectory, &Session) -> Result<RunRecord>,
+) -> Result<()> {
+    let mut experiment = Experiment::load(&job.file)?;
+    if let Some(seed) = job.seed {
+        experiment.seed = seed;
+    }
+    let prepared = Prepared::new(experiment)?;
+    let directory = RunDirectory::create(&output(job), job.resume)?;
+    let terminal = Arc::new(Terminal::new(common.quiet));
+    let session = Session {
+        watch: terminal.clone(),
+        interrupted: progress::interrupt_flag(),
+    };
+    let record = work(&prepared, &directory, &session);
+    study::Watch::end(&*terminal);
+    let record = record.inspect_err(|error| {
+        if matches!(error, Error::Interrupted) {
+            eprintln!(
+                "interrupted: the run so far is in {}",
+                directory.path().display()
+            );
+        }
+    })?;
+    report::build(directory.path())?;
+    if common.json {
+        let text = serde_json::to_string(&record).map_err(|e| Error::File {
+            file: directory.path().join("run.json"),
+            reason: e.to_string(),
+        })?;
+        println!("{text}");
+    } else if !common.quiet {
+        println!("{}", report::table(&record));
+        println!("{}", directory.path().join("report.html").display());
+    }
+    Ok(())
+}

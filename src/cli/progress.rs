@@ -1,5 +1,6 @@
 //! A progress bar on standard error for anything that takes longer than two seconds, and the Ctrl-C flag.
 
+use crate::study::Watch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::{
     Arc, Mutex,
@@ -32,9 +33,10 @@ impl Terminal {
             bar: Mutex::new(None),
         }
     }
+}
 
-    /// Begins a stage of `total` units; ends the one before it.
-    pub fn begin(&self, name: &str, total: u64) {
+impl Watch for Terminal {
+    fn begin(&self, name: &str, total: u64) {
         if self.quiet {
             return;
         }
@@ -55,8 +57,7 @@ impl Terminal {
         }
     }
 
-    /// Advances the present stage.
-    pub fn advance(&self, units: u64) {
+    fn advance(&self, units: u64) {
         let Ok(mut slot) = self.bar.lock() else {
             return;
         };
@@ -71,8 +72,7 @@ impl Terminal {
         }
     }
 
-    /// Ends the present stage and clears its bar.
-    pub fn end(&self) {
+    fn end(&self) {
         if let Ok(mut slot) = self.bar.lock()
             && let Some(stage) = slot.take()
         {
