@@ -5,6 +5,7 @@
 
 use super::{ContinuousEnergy, Couplings, Parameters, Parametric};
 use crate::error::{Error, Result};
+use rayon::prelude::*;
 
 /// Quartic cells with pair couplings.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,8 +136,7 @@ impl SoftSpin {
         let reach: Vec<f64> = (0..n)
             .map(|i| dense.row(i).iter().map(|v| v.abs()).sum())
             .collect();
-        let mut largest: f64 = 0.0;
-        for pattern in 0..8u64 {
+        let curvature_from = |pattern: u64| {
             let mut x: Vec<f64> = (0..n).map(|i| sign(pattern, i) * well(i)).collect();
             let mut gradient = vec![0.0; n];
             for _ in 0..200 {
@@ -144,18 +144,21 @@ impl SoftSpin {
                 let mut moved: f64 = 0.0;
                 for i in 0..n {
                     // Newton on the cell with the couplings' Gershgorin radius: a descent step for any pattern.
-                    let curvature = self.cell_curvature(i, x[i]).max(0.0) + reach[i] + 0.1;
-                    let step = (gradient[i] / curvature).clamp(-0.5, 0.5);
+                    let stiff = self.cell_curvature(i, x[i]).max(0.0) + reach[i] + 0.1;
+                    let step = (gradient[i] / stiff).clamp(-0.5, 0.5);
                     x[i] -= step;
                     moved = moved.max(step.abs());
                 }
-                if moved < 1e-6 {
+                if moved < 1e-4 {
                     break;
                 }
             }
-            largest = largest.max(self.top_curvature(&x, &dense));
-        }
-        largest
+            self.top_curvature(&x, &dense)
+        };
+        (0..8u64)
+            .into_par_iter()
+            .map(curvature_from)
+            .reduce(|| 0.0, f64::max)
     }
 
     /// Largest eigenvalue of the Hessian at `x`, by power iteration shifted to make it the dominant one.
@@ -175,7 +178,7 @@ impl SoftSpin {
                 nalgebra::DVector::from_fn(n, |i, _| (diagonal[i] + shift) * v[i]) - dense * &v;
             let next = v.dot(&product);
             v = product;
-            if (next - top).abs() < 1e-9 * next.abs() {
+            if (next - top).abs() < 1e-8 * next.abs() {
                 top = next;
                 break;
             }

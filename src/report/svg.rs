@@ -1,0 +1,269 @@
+//! A small plotter: axes with ticks, lines, points with error bars, bars, and images, as one SVG text.
+//!
+//! Hand-written because the figures must be self-contained, light, and look the same in a page and in a file.
+
+use base64::Engine;
+use std::fmt::Write;
+
+/// Colour-blind safe colours (Okabe and Ito), in order of use.
+pub(super) const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"];
+
+const LEFT: f64 = 74.0;
+const BOTTOM: f64 = 52.0;
+const TOP: f64 = 34.0;
+const RIGHT: f64 = 16.0;
+
+/// One thing drawn in a plot.
+#[derive(Clone, Debug)]
+pub(super) enum Mark {
+    Line(Vec<(f64, f64)>),
+    /// (x, y, half error in x, half error in y).
+    Points(Vec<(f64, f64, f64, f64)>),
+    /// Bars from zero, (x, height, half width).
+    Bars(Vec<(f64, f64, f64)>),
+}
+
+/// A plot with one pair of axes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plot {
+    pub title: String,
+    pub x: String,
+    pub y: String,
+    pub series: Vec<(String, Mark)>,
+    /// Draw y = x.
+    pub identity: bool,
+    pub log_y: bool,
+    /// PNG and its data range (x0, x1, y0, y1).
+    pub image: Option<(Vec<u8>, [f64; 4])>,
+    pub width: f64,
+    pub height: f64,
+}
+
+/// Escapes text for XML.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Round numbers that divide [lo, hi] into about `wanted` parts.
+fn ticks(lo: f64, hi: f64, wanted: f64) -> Vec<f64> {
+    let raw = (hi - lo) / wanted;
+    let unit = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * unit).find(|s| *s >= raw).unwrap_or(raw);
+    let first = (lo / step - 1e-9).ceil() as i64;
+    let last = (hi / step + 1e-9).floor() as i64;
+    (first..=last).map(|k| k as f64 * step).collect()
+}
+
+/// A number for a tick label.
+fn label(value: f64) -> String {
+    if value == 0.0 {
+        "0".to_owned()
+    } else if value.abs() >= 1e5 || value.abs() < 1e-3 {
+        format!("{value:.0e}")
+    } else {
+        format!("{:.6}", value).trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+impl Plot {
+    pub(super) fn new(title: &str, x: &str, y: &str) -> Self {
+        Plot {
+            title: title.to_owned(),
+            x: x.to_owned(),
+            y: y.to_owned(),
+            width: 460.0,
+            height: 340.0,
+            ..Plot::default()
+        }
+    }
+
+    fn mapped(&self, y: f64) -> f64 {
+        if self.log_y { y.max(1e-300).log10() } else { y }
+    }
+
+    fn limits(&self) -> [f64; 4] {
+        if let Some((_, range)) = &self.image {
+            return *range;
+        }
+        let mut r = [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY, f64::NEG_INFINITY];
+        let mut take = |x: f64, y: f64| {
+            if x.is_finite() && y.is_finite() {
+                r = [r[0].min(x), r[1].max(x), r[2].min(y), r[3].max(y)];
+            }
+        };
+        for (_, mark) in &self.series {
+            match mark {
+                Mark::Line(points) => points.iter().for_each(|p| take(p.0, self.mapped(p.1))),
+                Mark::Points(points) => points.iter().for_each(|p| {
+                    take(p.0 - p.2, self.mapped(p.1 - p.3));
+                    take(p.0 + p.2, self.mapped(p.1 + p.3));
+                }),
+                Mark::Bars(bars) => bars.iter().for_each(|b| {
+                    take(b.0 - b.2, 0.0);
+                    take(b.0 + b.2, b.1);
+                }),
+            }
+        }
+        if self.identity {
+            let (lo, hi) = (r[0].min(r[2]), r[1].max(r[3]));
+            r = [lo, hi, lo, hi];
+        }
+        for k in [0, 2] {
+            let pad = 0.04 * (r[k + 1] - r[k]).max(1e-12 * r[k].abs()).max(1e-12);
+            r[k] -= pad;
+            r[k + 1] += pad;
+        }
+        r
+    }
+
+    /// The SVG.
+    pub(super) fn render(&self) -> String {
+        let r = self.limits();
+        let (w, h) = (self.width, self.height);
+        let px = |x: f64| LEFT + (x - r[0]) / (r[1] - r[0]) * (w - LEFT - RIGHT);
+        let py = |y: f64| h - BOTTOM - (self.mapped(y) - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
+        let raw_py = |y: f64| h - BOTTOM - (y - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
+        let mut s = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<rect width=\"{w}\" height=\"{h}\" fill=\"#fff\"/>\n<text x=\"{:.1}\" y=\"20\" text-anchor=\"middle\" font-weight=\"600\" font-size=\"13\">{}</text>\n",
+            w / 2.0,
+            escape(&self.title)
+        );
+        // String formatting cannot fail.
+        for x in ticks(r[0], r[1], 5.0) {
+            let at = px(x);
+            let _ = write!(
+                s,
+                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\" stroke=\"#e6e6e6\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#333\">{}</text>\n",
+                h - BOTTOM,
+                h - BOTTOM + 16.0,
+                label(x)
+            );
+        }
+        for y in ticks(r[2], r[3], 5.0) {
+            let at = raw_py(y);
+            let text = if self.log_y { label(10f64.powf(y)) } else { label(y) };
+            if self.log_y && (y - y.round()).abs() > 1e-6 && r[3] - r[2] > 1.5 {
+                continue;
+            }
+            let _ = write!(
+                s,
+                "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6e6e6\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#333\">{text}</text>\n",
+                w - RIGHT,
+                LEFT - 6.0,
+                at + 4.0
+            );
+        }
+        if let Some((png, range)) = &self.image {
+            let data = base64::engine::general_purpose::STANDARD.encode(png);
+            let (x, y) = (px(range[0]), raw_py(range[3]));
+            let _ = write!(
+                s,
+                "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>\n",
+                px(range[1]) - x,
+                raw_py(range[2]) - y
+            );
+        }
+        let _ = write!(
+            s,
+            "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"#888\"/>\n",
+            w - LEFT - RIGHT,
+            h - TOP - BOTTOM
+        );
+        if self.identity {
+            let _ = write!(
+                s,
+                "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#999\" stroke-dasharray=\"4 3\"/>\n",
+                px(r[0]),
+                raw_py(r[0]),
+                px(r[1]),
+                raw_py(r[1])
+            );
+        }
+        for (k, (_, mark)) in self.series.iter().enumerate() {
+            let colour = COLOURS[k % COLOURS.len()];
+            match mark {
+                Mark::Line(points) => {
+                    let path: Vec<String> = points
+                        .iter()
+                        .filter(|p| p.1.is_finite())
+                        .map(|p| format!("{:.1},{:.1}", px(p.0), py(p.1)))
+                        .collect();
+                    let _ = write!(s, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\"/>\n", path.join(" "));
+                }
+                Mark::Points(points) => {
+                    for p in points {
+                        let (x, y) = (px(p.0), py(p.1));
+                        if p.3 > 0.0 {
+                            let _ = write!(s, "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>", py(p.1 - p.3), py(p.1 + p.3));
+                        }
+                        if p.2 > 0.0 {
+                            let _ = write!(s, "<line y1=\"{y:.1}\" y2=\"{y:.1}\" x1=\"{:.1}\" x2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>", px(p.0 - p.2), px(p.0 + p.2));
+                        }
+                        let _ = write!(s, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{colour}\" fill-opacity=\"0.75\"/>\n");
+                    }
+                }
+                Mark::Bars(bars) => {
+                    for b in bars {
+                        let (top, base) = (py(b.1.max(0.0)), py(b.1.min(0.0)));
+                        let _ = write!(
+                            s,
+                            "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\" fill-opacity=\"0.8\"/>\n",
+                            px(b.0 - b.2),
+                            px(b.0 + b.2) - px(b.0 - b.2),
+                            base - top
+                        );
+                    }
+                }
+            }
+        }
+        if self.series.len() > 1 || (self.series.len() == 1 && !self.series[0].0.is_empty()) {
+            let longest = self.series.iter().map(|n| n.0.chars().count()).max().unwrap_or(0) as f64;
+            let (x, rows) = (w - RIGHT - 26.0 - 6.6 * longest, self.series.len() as f64);
+            let _ = write!(s, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n", x - 4.0, TOP + 2.0, w - RIGHT - x + 2.0, 16.0 * rows + 2.0);
+            for (k, (name, _)) in self.series.iter().enumerate() {
+                let y = TOP + 15.0 + 16.0 * k as f64;
+                let _ = write!(s, "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>\n", y - 8.0, COLOURS[k % COLOURS.len()], x + 17.0, escape(name));
+            }
+        }
+        let _ = write!(
+            s,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n<text transform=\"translate(16 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n</svg>\n",
+            (LEFT + w - RIGHT) / 2.0,
+            h - 14.0,
+            escape(&self.x),
+            (TOP + h - BOTTOM) / 2.0,
+            escape(&self.y)
+        );
+        s
+    }
+}
+
+/// A diverging blue–white–red PNG of a row-major matrix (first row on top), white at zero, saturated at ±`limit`.
+pub(super) fn diverging_png(values: &[f64], width: usize, limit: f64) -> Vec<u8> {
+    let pixel = |v: &f64| {
+        let t = (v / limit).clamp(-1.0, 1.0);
+        let fade = |end: f64| (255.0 + (end - 255.0) * t.abs()) as u8;
+        if t >= 0.0 { [fade(178.0), fade(24.0), fade(43.0)] } else { [fade(33.0), fade(102.0), fade(172.0)] }
+    };
+    encode(width, values.iter().flat_map(pixel).collect(), png::ColorType::Rgb)
+}
+
+/// A grey PNG, white at `lo` and black at `hi`.
+pub(super) fn grey_png(values: &[f64], width: usize, lo: f64, hi: f64) -> Vec<u8> {
+    let pixel = |v: &f64| 255 - ((v - lo) / (hi - lo) * 255.0).clamp(0.0, 255.0) as u8;
+    encode(width, values.iter().map(pixel).collect(), png::ColorType::Grayscale)
+}
+
+fn encode(width: usize, bytes: Vec<u8>, colour: png::ColorType) -> Vec<u8> {
+    let per_pixel = if colour == png::ColorType::Rgb { 3 } else { 1 };
+    let height = bytes.len() / per_pixel / width.max(1);
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
+    encoder.set_color(colour);
+    encoder.set_depth(png::BitDepth::Eight);
+    // Writing to memory fails only for sizes that do not match, which the line above rules out.
+    if let Ok(mut writer) = encoder.write_header() {
+        let _ = writer.write_image_data(&bytes);
+    }
+    out
+}
