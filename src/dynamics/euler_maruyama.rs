@@ -213,25 +213,22 @@ impl<R: Real> EulerMaruyamaStepper<R> {
     /// One step of the packed free rows in `tile.spare`.
     #[inline(always)]
     pub(super) fn step_once(&self, tile: &mut Tile<R>) {
-        let n = self.force.free.len();
         self.normals.fill(&mut tile.rng, &mut tile.noise);
         self.force
             .evaluate(&tile.spare, &tile.drive, &mut tile.force);
         match &self.amplitude {
             Amplitude::Diagonal(sigma) => {
-                for row in 0..n {
+                for ((force, noise), &sigma) in tile.force.iter_mut().zip(&tile.noise).zip(sigma) {
                     for lane in 0..LANES {
-                        let kick = sigma[row] * tile.noise[row][lane];
-                        tile.force[row][lane] = self.step.fma(tile.force[row][lane], kick);
+                        force[lane] = self.step.fma(force[lane], sigma * noise[lane]);
                     }
                 }
             }
             Amplitude::Factor(factor) => {
                 factor.multiply(&mut tile.noise);
-                for row in 0..n {
+                for (force, noise) in tile.force.iter_mut().zip(&tile.noise) {
                     for lane in 0..LANES {
-                        tile.force[row][lane] =
-                            self.step.fma(tile.force[row][lane], tile.noise[row][lane]);
+                        force[lane] = self.step.fma(force[lane], noise[lane]);
                     }
                 }
             }
@@ -239,18 +236,18 @@ impl<R: Real> EulerMaruyamaStepper<R> {
         if let Some(mass) = &self.mass {
             mass.solve(&mut tile.force);
         }
-        for row in 0..n {
+        for (x, change) in tile.spare.iter_mut().zip(&tile.force) {
             for lane in 0..LANES {
-                tile.spare[row][lane] = tile.spare[row][lane] + tile.force[row][lane];
+                x[lane] = x[lane] + change[lane];
             }
         }
         if let Some(rails) = &self.rails {
             let mut clipped = 0;
-            for row in 0..n {
+            for (x, &rail) in tile.spare.iter_mut().zip(rails) {
                 for lane in 0..LANES {
-                    let limited = tile.spare[row][lane].clamp_abs(rails[row]);
-                    clipped += u32::from(lane < tile.lanes && limited != tile.spare[row][lane]);
-                    tile.spare[row][lane] = limited;
+                    let limited = x[lane].clamp_abs(rail);
+                    clipped += u32::from(lane < tile.lanes && limited != x[lane]);
+                    x[lane] = limited;
                 }
             }
             tile.clipped += u64::from(clipped);

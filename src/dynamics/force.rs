@@ -1,16 +1,13 @@
 //! The force F(x) = c(x) + L x of a process on its free nodes, for a tile of chains.
 //!
-//! Clamped nodes act through a constant drive, computed once per phase. Dense couplings are multiplied in blocks of
-//! [`BLOCK`] rows that stay in registers (2·n² operations per chain and step); sparse ones row by row.
+//! Clamped nodes act through a constant drive, computed once per phase. Dense couplings are a matrix product (2·n²
+//! operations per chain and step, by nalgebra's kernels: the same bits per instruction set, whatever the threads); sparse
+//! ones go row by row.
 
 use super::LANES;
 use super::process::{Linear, Process};
 use super::real::Real;
 use super::tile::{Row, Tile, reserve};
-
-const BLOCK: usize = 4;
-/// Lanes multiplied at once in the dense product.
-const STRIP: usize = 16;
 
 /// The force of a process restricted to its free nodes.
 #[derive(Clone, Debug)]
@@ -29,8 +26,8 @@ pub struct Force<R> {
 #[derive(Clone, Debug)]
 enum Rows<R> {
     None,
-    /// `blocks[b][j]` = column j of rows b·BLOCK.. .
-    Dense(Vec<Vec<[R; BLOCK]>>),
+    /// Lᵀ, column-major: entry (j, i) at `i * n + j`.
+    Dense(Vec<R>),
     Sparse(Vec<Vec<(usize, R)>>),
 }
 
@@ -71,11 +68,10 @@ impl<R: Real> Force<R> {
         let linear = if count == 0 {
             Rows::None
         } else if 4 * count > n * n && n > 8 {
-            let blocks = n.div_ceil(BLOCK);
-            let mut dense = vec![vec![[R::ZERO; BLOCK]; n]; blocks];
+            let mut dense = vec![R::ZERO; n * n];
             for (i, row) in inner.iter().enumerate() {
                 for &(j, value) in row {
-                    dense[i / BLOCK][j][i % BLOCK] = value;
+                    dense[i * n + j] = value;
                 }
             }
             Rows::Dense(dense)
@@ -126,24 +122,8 @@ impl<R: Real> Force<R> {
     fn product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
         match &self.linear {
             Rows::None => out.fill([R::ZERO; LANES]),
-            Rows::Dense(blocks) => {
-                for (block, rows) in blocks.iter().zip(out.chunks_mut(BLOCK)) {
-                    for strip in 0..LANES / STRIP {
-                        let from = strip * STRIP;
-                        let mut sum = [[R::ZERO; STRIP]; BLOCK];
-                        for (weights, xj) in block.iter().zip(x) {
-                            let xj = &xj[from..from + STRIP];
-                            for r in 0..BLOCK {
-                                for l in 0..STRIP {
-                                    sum[r][l] = weights[r].fma(xj[l], sum[r][l]);
-                                }
-                            }
-                        }
-                        for (row, sum) in rows.iter_mut().zip(&sum) {
-                            row[from..from + STRIP].copy_from_slice(sum);
-                        }
-                    }
-                }
+            Rows::Dense(transposed) => {
+                R::product(LANES, x.as_flattened(), transposed, out.as_flattened_mut());
             }
             Rows::Sparse(rows) => {
                 for (row, out) in rows.iter().zip(out) {
@@ -163,15 +143,26 @@ impl<R: Real> Force<R> {
     #[inline(always)]
     pub fn evaluate(&self, x: &[Row<R>], drive: &[Row<R>], out: &mut [Row<R>]) {
         self.product(x, out);
-        for row in 0..self.free.len() {
+        for (out, drive) in out.iter_mut().zip(drive) {
             for lane in 0..LANES {
-                let mut sum = R::ZERO;
-                let mut k = self.polynomial.len();
-                while k > 0 {
-                    k -= 1;
-                    sum = sum.fma(x[row][lane], self.polynomial[k][row]);
+                out[lane] = out[lane] + drive[lane];
+            }
+        }
+        // Horner, one power at a time over whole rows: c_1 x + c_2 x² + … = x (c_1 + x (c_2 + …)).
+        let degree = self.polynomial.len();
+        if degree == 0 {
+            return;
+        }
+        for (row, (out, x)) in out.iter_mut().zip(x).enumerate() {
+            let mut sum = [self.polynomial[degree - 1][row]; LANES];
+            for coefficients in self.polynomial[..degree - 1].iter().rev() {
+                let c = coefficients[row];
+                for lane in 0..LANES {
+                    sum[lane] = sum[lane].fma(x[lane], c);
                 }
-                out[row][lane] = sum.fma(x[row][lane], out[row][lane] + drive[row][lane]);
+            }
+            for lane in 0..LANES {
+                out[lane] = sum[lane].fma(x[lane], out[lane]);
             }
         }
     }
