@@ -111,7 +111,7 @@ impl<R: Real> Force<R> {
             *drive = [self.constant[row]; LANES];
             for &(node, value) in &self.clamped[row] {
                 for lane in 0..LANES {
-                    drive[lane] = value.fma(tile.x[node][lane], drive[lane]);
+                    drive[lane] = value * tile.x[node][lane] + drive[lane];
                 }
             }
         }

@@ -160,7 +160,7 @@ impl<R: Real> Stepper<R> for OuStepper<R> {
             tile.drive[row] = [self.offset[row]; LANES];
             for &(node, value) in &self.clamped[row] {
                 for lane in 0..LANES {
-                    tile.drive[row][lane] = value.fma(tile.x[node][lane], tile.drive[row][lane]);
+                    tile.drive[row][lane] = value * tile.x[node][lane] + tile.drive[row][lane];
                 }
             }
         }

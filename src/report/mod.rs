@@ -1,10 +1,29 @@
-//! Figures and the HTML page, built from a run directory alone.
+//! Figures and the HTML page, built from a run directory alone, and the table for a terminal.
+
+mod figures;
+mod page;
+mod svg;
+mod table;
+
+pub use table::table;
+
 use crate::error::Result;
-use crate::record::RunRecord;
+use crate::record::RunDirectory;
 use std::path::Path;
-pub fn build(_dir: &Path) -> Result<()> {
-    Ok(())
-}
-pub fn table(r: &RunRecord) -> String {
-    format!("{:#?}\n{:#?}\n{:#?}", r.samplers, r.comparisons, r.verdicts)
+
+/// Writes `figures/*.svg` and `report.html` of a run directory.
+///
+/// # Errors
+/// A directory that holds no run, or that cannot be written.
+pub fn build(path: &Path) -> Result<()> {
+    let directory = RunDirectory::open(path)?;
+    let run = directory.read_run()?;
+    let figures = figures::all(&directory, &run);
+    for figure in &figures {
+        directory.write(
+            &format!("figures/{}.svg", figure.name),
+            figure.svg.as_bytes(),
+        )?;
+    }
+    directory.write("report.html", page::page(&run, &figures).as_bytes())
 }

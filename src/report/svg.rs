@@ -6,7 +6,9 @@ use base64::Engine;
 use std::fmt::Write;
 
 /// Colour-blind safe colours (Okabe and Ito), in order of use.
-pub(super) const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"];
+pub(super) const COLOURS: [&str; 7] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444",
+];
 
 const LEFT: f64 = 74.0;
 const BOTTOM: f64 = 52.0;
@@ -41,14 +43,20 @@ pub(super) struct Plot {
 
 /// Escapes text for XML.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Round numbers that divide [lo, hi] into about `wanted` parts.
 fn ticks(lo: f64, hi: f64, wanted: f64) -> Vec<f64> {
     let raw = (hi - lo) / wanted;
     let unit = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * unit).find(|s| *s >= raw).unwrap_or(raw);
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .iter()
+        .map(|m| m * unit)
+        .find(|s| *s >= raw)
+        .unwrap_or(raw);
     let first = (lo / step - 1e-9).ceil() as i64;
     let last = (hi / step + 1e-9).floor() as i64;
     (first..=last).map(|k| k as f64 * step).collect()
@@ -61,7 +69,10 @@ fn label(value: f64) -> String {
     } else if value.abs() >= 1e5 || value.abs() < 1e-3 {
         format!("{value:.0e}")
     } else {
-        format!("{:.6}", value).trim_end_matches('0').trim_end_matches('.').to_owned()
+        format!("{:.6}", value)
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_owned()
     }
 }
 
@@ -85,7 +96,12 @@ impl Plot {
         if let Some((_, range)) = &self.image {
             return *range;
         }
-        let mut r = [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY, f64::NEG_INFINITY];
+        let mut r = [
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+        ];
         let mut take = |x: f64, y: f64| {
             if x.is_finite() && y.is_finite() {
                 r = [r[0].min(x), r[1].max(x), r[2].min(y), r[3].max(y)];
@@ -141,7 +157,11 @@ impl Plot {
         }
         for y in ticks(r[2], r[3], 5.0) {
             let at = raw_py(y);
-            let text = if self.log_y { label(10f64.powf(y)) } else { label(y) };
+            let text = if self.log_y {
+                label(10f64.powf(y))
+            } else {
+                label(y)
+            };
             if self.log_y && (y - y.round()).abs() > 1e-6 && r[3] - r[2] > 1.5 {
                 continue;
             }
@@ -188,18 +208,35 @@ impl Plot {
                         .filter(|p| p.1.is_finite())
                         .map(|p| format!("{:.1},{:.1}", px(p.0), py(p.1)))
                         .collect();
-                    let _ = write!(s, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\"/>\n", path.join(" "));
+                    let _ = write!(
+                        s,
+                        "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\"/>\n",
+                        path.join(" ")
+                    );
                 }
                 Mark::Points(points) => {
                     for p in points {
                         let (x, y) = (px(p.0), py(p.1));
                         if p.3 > 0.0 {
-                            let _ = write!(s, "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>", py(p.1 - p.3), py(p.1 + p.3));
+                            let _ = write!(
+                                s,
+                                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>",
+                                py(p.1 - p.3),
+                                py(p.1 + p.3)
+                            );
                         }
                         if p.2 > 0.0 {
-                            let _ = write!(s, "<line y1=\"{y:.1}\" y2=\"{y:.1}\" x1=\"{:.1}\" x2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>", px(p.0 - p.2), px(p.0 + p.2));
+                            let _ = write!(
+                                s,
+                                "<line y1=\"{y:.1}\" y2=\"{y:.1}\" x1=\"{:.1}\" x2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>",
+                                px(p.0 - p.2),
+                                px(p.0 + p.2)
+                            );
                         }
-                        let _ = write!(s, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{colour}\" fill-opacity=\"0.75\"/>\n");
+                        let _ = write!(
+                            s,
+                            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{colour}\" fill-opacity=\"0.75\"/>\n"
+                        );
                     }
                 }
                 Mark::Bars(bars) => {
@@ -217,12 +254,31 @@ impl Plot {
             }
         }
         if self.series.len() > 1 || (self.series.len() == 1 && !self.series[0].0.is_empty()) {
-            let longest = self.series.iter().map(|n| n.0.chars().count()).max().unwrap_or(0) as f64;
+            let longest = self
+                .series
+                .iter()
+                .map(|n| n.0.chars().count())
+                .max()
+                .unwrap_or(0) as f64;
             let (x, rows) = (w - RIGHT - 26.0 - 6.6 * longest, self.series.len() as f64);
-            let _ = write!(s, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n", x - 4.0, TOP + 2.0, w - RIGHT - x + 2.0, 16.0 * rows + 2.0);
+            let _ = write!(
+                s,
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n",
+                x - 4.0,
+                TOP + 2.0,
+                w - RIGHT - x + 2.0,
+                16.0 * rows + 2.0
+            );
             for (k, (name, _)) in self.series.iter().enumerate() {
                 let y = TOP + 15.0 + 16.0 * k as f64;
-                let _ = write!(s, "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>\n", y - 8.0, COLOURS[k % COLOURS.len()], x + 17.0, escape(name));
+                let _ = write!(
+                    s,
+                    "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>\n",
+                    y - 8.0,
+                    COLOURS[k % COLOURS.len()],
+                    x + 17.0,
+                    escape(name)
+                );
             }
         }
         let _ = write!(
@@ -243,15 +299,27 @@ pub(super) fn diverging_png(values: &[f64], width: usize, limit: f64) -> Vec<u8>
     let pixel = |v: &f64| {
         let t = (v / limit).clamp(-1.0, 1.0);
         let fade = |end: f64| (255.0 + (end - 255.0) * t.abs()) as u8;
-        if t >= 0.0 { [fade(178.0), fade(24.0), fade(43.0)] } else { [fade(33.0), fade(102.0), fade(172.0)] }
+        if t >= 0.0 {
+            [fade(178.0), fade(24.0), fade(43.0)]
+        } else {
+            [fade(33.0), fade(102.0), fade(172.0)]
+        }
     };
-    encode(width, values.iter().flat_map(pixel).collect(), png::ColorType::Rgb)
+    encode(
+        width,
+        values.iter().flat_map(pixel).collect(),
+        png::ColorType::Rgb,
+    )
 }
 
 /// A grey PNG, white at `lo` and black at `hi`.
 pub(super) fn grey_png(values: &[f64], width: usize, lo: f64, hi: f64) -> Vec<u8> {
     let pixel = |v: &f64| 255 - ((v - lo) / (hi - lo) * 255.0).clamp(0.0, 255.0) as u8;
-    encode(width, values.iter().map(pixel).collect(), png::ColorType::Grayscale)
+    encode(
+        width,
+        values.iter().map(pixel).collect(),
+        png::ColorType::Grayscale,
+    )
 }
 
 fn encode(width: usize, bytes: Vec<u8>, colour: png::ColorType) -> Vec<u8> {

@@ -1,0 +1,412 @@
+//! The figures of a run, each from the arrays in its directory; a figure whose data is absent is not drawn.
+
+use super::svg::{Mark, Plot, diverging_png, grey_png};
+use crate::record::{Array, RunDirectory, RunRecord};
+use std::collections::BTreeMap;
+
+type Arrays = BTreeMap<String, Array>;
+
+/// A drawn figure: file stem, caption, SVG.
+#[derive(Clone, Debug)]
+pub(super) struct Figure {
+    pub name: String,
+    pub caption: String,
+    pub svg: String,
+}
+
+fn figure(name: &str, caption: &str, svg: String) -> Figure {
+    Figure {
+        name: name.to_owned(),
+        caption: caption.to_owned(),
+        svg,
+    }
+}
+
+fn values(arrays: &Arrays, name: &str) -> Option<Vec<f64>> {
+    arrays.get(name).map(Array::values)
+}
+
+/// All figures that the directory has data for.
+pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let parameters = directory.arrays("parameters.npz");
+    for sampler in &run.samplers {
+        figures.extend(digits(directory, &sampler.name));
+    }
+    figures.extend(training(run));
+    figures.extend(parameters.as_ref().and_then(couplings));
+    figures.extend(trajectories(directory, run));
+    figures.extend(landscape(directory, run));
+    figures.extend(moments(directory, run));
+    figures.extend(probabilities(directory, run));
+    figures.extend(coupling_check(run));
+    figures
+}
+
+/// Ten rows of eight pictures, one row per label.
+fn digits(directory: &RunDirectory, name: &str) -> Option<Figure> {
+    let arrays = directory.arrays(&format!("generated-{name}.npz"))?;
+    let x = arrays.get("x")?;
+    let [classes, each, pixels] = x.shape()[..] else {
+        return None;
+    };
+    let side = (pixels as f64).sqrt() as usize;
+    if side * side != pixels {
+        return None;
+    }
+    let data = x.values();
+    let (cell, gap) = (side + 1, -1.0);
+    let width = each * cell + 1;
+    let mut image = vec![gap; width * (classes * cell + 1)];
+    for class in 0..classes {
+        for k in 0..each {
+            for p in 0..pixels {
+                let (row, column) = (class * cell + 1 + p / side, k * cell + 1 + p % side);
+                image[row * width + column] = data[(class * each + k) * pixels + p];
+            }
+        }
+    }
+    let mut plot = Plot::new(
+        &format!("Digits drawn by {name}"),
+        "sample",
+        "label clamped (0 on top)",
+    );
+    plot.image = Some((
+        grey_png(&image, width, -1.1, 1.1),
+        [0.0, each as f64, 0.0, classes as f64],
+    ));
+    plot.width = 380.0;
+    plot.height = 470.0;
+    Some(figure(
+        &format!("digits-{name}"),
+        "One row per label: the label nodes are clamped, the pixels run free; black is +1.",
+        plot.render(),
+    ))
+}
+
+fn training(run: &RunRecord) -> Vec<Figure> {
+    let Some(training) = &run.training else {
+        return Vec::new();
+    };
+    let line = |f: &dyn Fn(&crate::record::TrainingPoint) -> f64| -> Vec<(f64, f64)> {
+        training
+            .curve
+            .iter()
+            .map(|p| (p.update as f64, f(p)))
+            .collect()
+    };
+    let mut error = Plot::new(
+        "Training: distance of free phase from data",
+        "update",
+        "mean squared difference of visible means",
+    );
+    error
+        .series
+        .push((String::new(), Mark::Line(line(&|p| p.moment_error))));
+    error.log_y = true;
+    let mut norm = Plot::new("Training: gradient and energy gap", "update", "norm; kT");
+    norm.series.push((
+        "gradient norm".to_owned(),
+        Mark::Line(line(&|p| p.gradient_norm)),
+    ));
+    norm.series.push((
+        "energy gap (kT)".to_owned(),
+        Mark::Line(line(&|p| p.energy_gap)),
+    ));
+    vec![
+        figure(
+            "training-error",
+            "How far the chip's free phase is from the data, update by update.",
+            error.render(),
+        ),
+        figure(
+            "training-gradient",
+            "Gradient norm, and mean energy of the free minus the clamped phase (fields and couplings).",
+            norm.render(),
+        ),
+    ]
+}
+
+fn couplings(arrays: &Arrays) -> Option<Figure> {
+    let n = values(arrays, "fields")?.len();
+    let (edges, couplings) = (values(arrays, "edges")?, values(arrays, "couplings")?);
+    let roles = values(arrays, "roles")?;
+    let mut matrix = vec![0.0; n * n];
+    for (edge, value) in edges.chunks(2).zip(&couplings) {
+        let (i, j) = (edge[0] as usize, edge[1] as usize);
+        matrix[i * n + j] = *value;
+        matrix[j * n + i] = *value;
+    }
+    let limit = couplings.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
+    let mut plot = Plot::new(
+        &format!("Couplings J_ij (blue -{limit:.2}, white 0, red +{limit:.2})"),
+        "node j",
+        "node i (0 on top)",
+    );
+    plot.image = Some((
+        diverging_png(&matrix, n, limit),
+        [0.0, n as f64, 0.0, n as f64],
+    ));
+    plot.width = 460.0;
+    plot.height = 460.0;
+    let caption = if roles.first().is_some_and(|p| *p > 0.0) {
+        format!(
+            "Nodes 0-{}: pixels, then {} labels, then {} hidden.",
+            roles[0] - 1.0,
+            roles[1],
+            roles[2]
+        )
+    } else {
+        "Programmed couplings.".to_owned()
+    };
+    Some(figure("couplings", &caption, plot.render()))
+}
+
+fn trajectories(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
+    let Some(arrays) = directory.arrays("trajectory.npz") else {
+        return Vec::new();
+    };
+    let nodes = values(&arrays, "nodes").unwrap_or_default();
+    run.samplers
+        .iter()
+        .filter_map(|sampler| {
+            let name = &sampler.name;
+            let x = arrays.get(&format!("{name}_x"))?;
+            let [_, draws, width] = x.shape()[..] else {
+                return None;
+            };
+            let (data, t) = (x.values(), values(&arrays, &format!("{name}_t"))?);
+            let analog = sampler.kind == "analog";
+            let volts = values(&arrays, &format!("{name}_unit"))?
+                .first()
+                .is_some_and(|u| *u != 1.0);
+            let mut plot = Plot::new(
+                &format!("Trajectories: {name}"),
+                if analog { "device time (us)" } else { "step" },
+                if volts { "node voltage (mV)" } else { "x" },
+            );
+            let (time, unit) = (
+                if analog { 1e6 } else { 1.0 },
+                if volts { 1e3 } else { 1.0 },
+            );
+            for (k, node) in nodes.iter().take(4).enumerate() {
+                let line = (0..draws)
+                    .map(|d| (t[d] * time, data[d * width + k] * unit))
+                    .collect();
+                plot.series.push((format!("node {node}"), Mark::Line(line)));
+            }
+            plot.width = 620.0;
+            Some(figure(
+                &format!("trajectory-{name}"),
+                "A few nodes of the first chain.",
+                plot.render(),
+            ))
+        })
+        .collect()
+}
+
+fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
+    let (Some(grid), Some(paths)) = (
+        directory.arrays("landscape.npz"),
+        directory.arrays("trajectory.npz"),
+    ) else {
+        return Vec::new();
+    };
+    let (Some(xs), Some(energy)) = (values(&grid, "xs"), values(&grid, "energy")) else {
+        return Vec::new();
+    };
+    let n = xs.len();
+    // Contours as bands of energy; first row on top.
+    let lowest = energy.iter().copied().fold(f64::INFINITY, f64::min);
+    let bands: Vec<f64> = (0..n * n)
+        .map(|k| {
+            let e = energy[(n - 1 - k / n) * n + k % n] - lowest;
+            (e / 0.35).floor().min(18.0)
+        })
+        .collect();
+    let (lo, hi) = (xs[0], xs[n - 1]);
+    run.samplers
+        .iter()
+        .filter_map(|sampler| {
+            let name = &sampler.name;
+            let x = paths.get(&format!("{name}_x"))?;
+            let [chains, draws, 2] = x.shape()[..] else {
+                return None;
+            };
+            let data = x.values();
+            let unit = values(&paths, &format!("{name}_unit"))?.first().copied()?;
+            let mut plot = Plot::new(&format!("Energy landscape and paths: {name}"), "x", "y");
+            plot.image = Some((grey_png(&bands, n, -8.0, 40.0), [lo, hi, lo, hi]));
+            for chain in 0..chains {
+                let line = (0..draws)
+                    .map(|d| {
+                        let at = (chain * draws + d) * 2;
+                        (data[at] / unit, data[at + 1] / unit)
+                    })
+                    .collect();
+                plot.series
+                    .push((format!("start {}", chain + 1), Mark::Line(line)));
+            }
+            plot.width = 480.0;
+            plot.height = 480.0;
+            Some(figure(
+                &format!("landscape-{name}"),
+                "Bands of 0.35 kT (light is low) and the first four chains.",
+                plot.render(),
+            ))
+        })
+        .collect()
+}
+
+/// Mean and standard error of each node, from draws: chains as replicates.
+fn node_moments(x: &Array) -> Option<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>)> {
+    let [chains, draws, nodes] = x.shape()[..] else {
+        return None;
+    };
+    let m = crate::diagnostics::moments(&x.values(), chains, draws, nodes);
+    Some((m.mean, m.mean_se, m.covariance, m.covariance_se))
+}
+
+fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
+    let Some(reference) = run
+        .comparisons
+        .iter()
+        .find(|c| c.metric == "mean_error")
+        .map(|c| c.b.clone())
+    else {
+        return Vec::new();
+    };
+    let of = |name: &str| {
+        directory
+            .arrays(&format!("samples-{name}.npz"))
+            .and_then(|a| node_moments(a.get("x")?))
+    };
+    let base = match directory
+        .arrays("exact.npz")
+        .filter(|_| reference == "exact")
+    {
+        Some(exact) => {
+            let (Some(mean), Some(covariance)) =
+                (values(&exact, "mean"), values(&exact, "covariance"))
+            else {
+                return Vec::new();
+            };
+            let (a, b) = (vec![0.0; mean.len()], vec![0.0; covariance.len()]);
+            (mean, a, covariance, b)
+        }
+        None => match of(&reference) {
+            Some(base) => base,
+            None => return Vec::new(),
+        },
+    };
+    let n = base.0.len();
+    let mut means = Plot::new(
+        &format!("Means against {reference}"),
+        &format!("mean by {reference}"),
+        "mean",
+    );
+    let mut covariances = Plot::new(
+        &format!("Covariances against {reference}"),
+        &format!("covariance by {reference}"),
+        "covariance",
+    );
+    for sampler in run.samplers.iter().filter(|s| s.name != reference) {
+        let Some(own) = of(&sampler.name) else {
+            continue;
+        };
+        let points = (0..n)
+            .map(|i| (base.0[i], own.0[i], base.1[i], own.1[i]))
+            .collect();
+        means
+            .series
+            .push((sampler.name.clone(), Mark::Points(points)));
+        // At most about 600 of the pairs, evenly spread.
+        let pairs: Vec<usize> = (0..n)
+            .flat_map(|i| (i..n).map(move |j| i * n + j))
+            .collect();
+        let every = pairs.len().div_ceil(600).max(1);
+        let points = pairs
+            .iter()
+            .step_by(every)
+            .map(|&k| (base.2[k], own.2[k], base.3[k], own.3[k]))
+            .collect();
+        covariances
+            .series
+            .push((sampler.name.clone(), Mark::Points(points)));
+    }
+    means.identity = true;
+    covariances.identity = true;
+    vec![
+        figure(
+            "means",
+            "Every node; bars are one standard error, the dashed line is agreement.",
+            means.render(),
+        ),
+        figure(
+            "covariances",
+            "Pairs of nodes (at most 600 shown); bars are one standard error.",
+            covariances.render(),
+        ),
+    ]
+}
+
+fn probabilities(directory: &RunDirectory, run: &RunRecord) -> Option<Figure> {
+    let exact = values(&directory.arrays("exact.npz")?, "probabilities")?;
+    let mut plot = Plot::new(
+        "Probability of every spin state",
+        "exact probability",
+        "measured frequency",
+    );
+    for sampler in &run.samplers {
+        let Some(arrays) = directory.arrays(&format!("samples-{}.npz", sampler.name)) else {
+            continue;
+        };
+        let x = arrays.get("x")?;
+        let nodes = *x.shape().last()?;
+        let mut counts = vec![0.0; exact.len()];
+        let data = x.values();
+        for row in data.chunks(nodes) {
+            let index = row
+                .iter()
+                .enumerate()
+                .fold(0, |s, (i, v)| s | (usize::from(*v > 0.0) << i));
+            counts[index] += 1.0;
+        }
+        let total = (data.len() / nodes) as f64;
+        let effective = sampler.ess_min.unwrap_or(total).min(total);
+        let points = exact
+            .iter()
+            .zip(&counts)
+            .map(|(p, c)| (*p, c / total, 0.0, (p * (1.0 - p) / effective).sqrt()))
+            .collect();
+        plot.series
+            .push((sampler.name.clone(), Mark::Points(points)));
+    }
+    plot.identity = true;
+    Some(figure(
+        "probabilities",
+        "Bars: one standard error at the smallest effective sample size.",
+        plot.render(),
+    ))
+}
+
+fn coupling_check(run: &RunRecord) -> Option<Figure> {
+    let check = run.training.as_ref()?.coupling_check.as_ref()?;
+    let mut plot = Plot::new(
+        &format!("Couplings learned: {} against {}", check.a, check.b),
+        &format!("J through {}", check.b),
+        &format!("J through {}", check.a),
+    );
+    let every = check.se.len().div_ceil(800).max(1);
+    let points = (0..check.se.len())
+        .step_by(every)
+        .map(|e| (check.mean_b[e], check.mean_a[e], 0.0, check.se[e]))
+        .collect();
+    plot.series.push((String::new(), Mark::Points(points)));
+    plot.identity = true;
+    let caption = format!(
+        "{} repeats of {} updates each; rms difference {:.2} standard errors ({:.2} expected by chance), permutation p = {:.3}.",
+        check.repeats, check.updates, check.rms_z, check.rms_z_expected, check.p_value
+    );
+    Some(figure("coupling-check", &caption, plot.render()))
+}

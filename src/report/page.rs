@@ -1,0 +1,137 @@
+//! The self-contained page.
+
+use super::figures::Figure;
+use super::table::{cells, comparison_cells, energy_cells, established};
+use crate::record::RunRecord;
+use crate::units::format_si;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1080px;padding:1rem;color:#1a1a1a;background:#fff}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ddd}\
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;white-space:nowrap}\
+td,th{padding:.25rem .6rem;border-bottom:1px solid #e5e5e5;text-align:left}th{background:#f5f5f5}\
+.grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 340px;max-width:620px}figure svg{width:100%;height:auto}\
+figcaption{font-size:.85rem;color:#444}pre{overflow-x:auto;background:#f7f7f7;padding:.7rem;font-size:.78rem}\
+.yes{color:#00664b;font-weight:600}.NO{color:#b2182b;font-weight:600}.undecided{color:#8a5a00;font-weight:600}";
+
+fn table(rows: &[Vec<String>]) -> Markup {
+    html! {
+        div.scroll { table {
+            @for (k, row) in rows.iter().enumerate() {
+                tr { @for cell in row { @if k == 0 { th { (cell) } } @else { td { (cell) } } } }
+            }
+        } }
+    }
+}
+
+fn program(run: &RunRecord) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        [
+            "die",
+            "scale a",
+            "V_u",
+            "tau",
+            "rms dJ",
+            "max dJ",
+            "rms dh",
+            "DAC step",
+            "clipped",
+            "own noise",
+            "exact TV",
+            "energy?",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for p in &run.program {
+        let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3e}"));
+        rows.push(vec![
+            p.sampler.clone(),
+            format!("{}", p.scale),
+            p.voltage_unit
+                .map_or_else(|| "-".to_owned(), |v| format_si(v, "V")),
+            format_si(p.tau_seconds, "s"),
+            format!("{:.2e}", p.coupling_rms_error),
+            format!("{:.2e}", p.coupling_max_error),
+            format!("{:.2e}", p.field_rms_error),
+            optional(p.dac_step),
+            p.clipped.to_string(),
+            optional(p.excess_noise_share),
+            optional(p.exact_tv),
+            if p.no_energy_because.is_empty() {
+                "yes".to_owned()
+            } else {
+                format!("no: {}", p.no_energy_because.join("; "))
+            },
+        ]);
+    }
+    rows
+}
+
+/// The page of a run.
+pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
+    let title = run
+        .experiment
+        .get("title")
+        .and_then(|t| t.as_str())
+        .unwrap_or("A run");
+    let energy = energy_cells(run);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                p { (run.software) ", command " code { (run.command) } "." }
+                @if !run.samplers.is_empty() { h2 { "Samplers" } (table(&cells(run))) }
+                @if !run.verdicts.is_empty() {
+                    h2 { "What is established" }
+                    ul { @for v in &run.verdicts {
+                        li {
+                            span class=(established(v.established)) { (established(v.established)) } " — " (v.claim) ". " (v.evidence) "."
+                            @if let Some(more) = v.more_device_seconds_needed { " About " (format_si(more, "s")) " more device time would settle it." }
+                        }
+                    } }
+                }
+                @if !run.comparisons.is_empty() {
+                    h2 { "Comparisons" }
+                    p { "An error of 1 s.e. is what chance alone gives. The p-value is that of one law once the scheme's predicted bias is taken off." }
+                    (table(&comparison_cells(run)))
+                }
+                @if energy.len() > 1 {
+                    h2 { "Energy by category" }
+                    (table(&energy))
+                    @if let Some(s) = run.samplers.iter().find(|s| s.kind == "analog") {
+                        ul { @for (category, source) in &s.energy_joules.provenance { li { (category) ": " (source) } } }
+                    }
+                }
+                @if let Some(t) = &run.training {
+                    h2 { "Training" }
+                    p {
+                        "Through " (t.through) ", " (format_si(t.wall_seconds, "s")) " of wall time"
+                        @if let Some(d) = t.per_update.device_seconds { ", " (format_si(d, "s")) " of device time per update" }
+                        @if let Some(j) = t.per_update.sample { ", " (format_si(j, "J")) " of sampling per update (writing: not stated)" }
+                        "."
+                    }
+                }
+                @if !run.program.is_empty() { h2 { "Requested against realised" } (table(&program(run))) }
+                h2 { "Figures" }
+                div.grid { @for f in figures { figure id=(f.name) { (PreEscaped(&f.svg)) figcaption { (f.caption) } } } }
+                @if !run.warnings.is_empty() { h2 { "Warnings" } ul { @for w in &run.warnings { li { (w) } } } }
+                h2 { "The experiment, with every default" }
+                pre { (serde_json::to_string_pretty(&run.experiment).unwrap_or_default()) }
+                @if let Some(card) = &run.card {
+                    h2 { "The card: " (card.name) }
+                    p { "SHA-256 " code { (card.sha256) } }
+                    pre { (card.toml) }
+                }
+            }
+        }
+    }
+    .into_string()
+}

@@ -1,0 +1,205 @@
+//! The table that a run prints.
+
+use crate::record::{Established, Metric, RunRecord};
+use crate::units::format_si;
+use std::collections::BTreeSet;
+
+/// "0.9123 ± 0.0045", digits to fit the error.
+pub(super) fn with_error(metric: &Metric) -> String {
+    match metric.se {
+        Some(se) if se > 0.0 && se.is_finite() => {
+            let digits = (1 - se.log10().floor() as i32).clamp(0, 8) as usize;
+            format!("{:.digits$} ± {se:.digits$}", metric.value)
+        }
+        _ if metric.value == 0.0 || (1e-3..1e5).contains(&metric.value.abs()) => {
+            format!("{:.4}", metric.value)
+        }
+        _ => format!("{:.2e}", metric.value),
+    }
+}
+
+/// Joules, or that the card does not state them.
+pub(super) fn joules(value: Option<f64>) -> String {
+    value.map_or_else(|| "not stated".to_owned(), |j| format_si(j, "J"))
+}
+
+pub(super) fn optional(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(
+        || "-".to_owned(),
+        |v| {
+            if v.abs() >= 1e5 {
+                format!("{v:.2e}")
+            } else {
+                format!("{v:.digits$}")
+            }
+        },
+    )
+}
+
+pub(super) fn established(value: Established) -> &'static str {
+    match value {
+        Established::Decided(true) => "yes",
+        Established::Decided(false) => "NO",
+        Established::Open(_) => "undecided",
+    }
+}
+
+/// Header and rows of the main table.
+pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
+    let names: BTreeSet<&String> = run.samplers.iter().flat_map(|s| s.metrics.keys()).collect();
+    let mut header = vec!["sampler".to_owned()];
+    header.extend(names.iter().map(|n| (*n).clone()));
+    header.extend(["ESS min", "R-hat max", "EM bias", "device", "wall"].map(str::to_owned));
+    let mut rows = vec![header];
+    for s in &run.samplers {
+        let mut row = vec![s.name.clone()];
+        row.extend(
+            names
+                .iter()
+                .map(|n| s.metrics.get(*n).map_or_else(|| "-".to_owned(), with_error)),
+        );
+        row.push(optional(s.ess_min, 0));
+        row.push(optional(s.rhat_max, 4));
+        row.push(
+            s.predicted_bias
+                .map_or_else(|| "-".to_owned(), |b| format!("{:.2} %", 100.0 * b)),
+        );
+        row.push(
+            s.device_seconds
+                .map_or_else(|| "-".to_owned(), |t| format_si(t, "s")),
+        );
+        row.push(format_si(s.wall_seconds, "s"));
+        rows.push(row);
+    }
+    rows
+}
+
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| {
+        rows.iter()
+            .filter_map(|r| r.get(c))
+            .map(|t| t.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let line: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(text, w)| format!("{text:<w$}"))
+                .collect();
+            line.join("  ").trim_end().to_owned() + "\n"
+        })
+        .collect()
+}
+
+/// Comparisons as rows.
+pub(super) fn comparison_cells(run: &RunRecord) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        [
+            "comparison",
+            "metric",
+            "value",
+            "predicted by bias",
+            "p-value",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for c in &run.comparisons {
+        let unit = if c.metric.ends_with("_error") {
+            " s.e."
+        } else {
+            ""
+        };
+        let metric = Metric {
+            value: c.value,
+            se: c.se,
+        };
+        rows.push(vec![
+            format!("{} - {}", c.a, c.b),
+            c.metric.clone(),
+            with_error(&metric) + unit,
+            c.predicted_bias
+                .map_or_else(|| "-".to_owned(), |b| format!("{b:.2}{unit}")),
+            c.p_value
+                .map_or_else(|| "-".to_owned(), |p| format!("{p:.1e}")),
+        ]);
+    }
+    rows
+}
+
+/// Energy by category.
+pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        ["energy", "write", "sample", "read", "host", "standby"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for s in run.samplers.iter().filter(|s| s.kind == "analog") {
+        let j = &s.energy_joules.joules;
+        let mut row = vec![s.name.clone()];
+        row.extend([j.write, j.sample, j.read, j.host, j.standby].map(joules));
+        rows.push(row);
+    }
+    rows
+}
+
+/// The run as text: samplers, energy by category with provenance, comparisons, verdicts, warnings.
+pub fn table(run: &RunRecord) -> String {
+    let mut text = aligned(&cells(run));
+    let energy = energy_cells(run);
+    if energy.len() > 1 {
+        text += &format!("\n{}", aligned(&energy));
+        if let Some(s) = run.samplers.iter().find(|s| s.kind == "analog") {
+            for (category, source) in s
+                .energy_joules
+                .provenance
+                .iter()
+                .filter(|p| p.1 != "not stated")
+            {
+                text += &format!("  {category}: {source}\n");
+            }
+        }
+    }
+    if !run.comparisons.is_empty() {
+        text += &format!("\n{}", aligned(&comparison_cells(run)));
+    }
+    if let Some(check) = run
+        .training
+        .as_ref()
+        .and_then(|t| t.coupling_check.as_ref())
+    {
+        text += &format!(
+            "\ncouplings through {} and {}: rms difference {:.2} standard errors ({:.2} by chance), p = {:.3} ({} repeats of {} updates)\n",
+            check.a,
+            check.b,
+            check.rms_z,
+            check.rms_z_expected,
+            check.p_value,
+            check.repeats,
+            check.updates
+        );
+    }
+    for v in &run.verdicts {
+        text += &format!(
+            "\n[{}] {}: {}",
+            established(v.established),
+            v.claim,
+            v.evidence
+        );
+        if let Some(more) = v.more_device_seconds_needed {
+            text += &format!(" (about {} more device time)", format_si(more, "s"));
+        }
+    }
+    if !run.verdicts.is_empty() {
+        text.push('\n');
+    }
+    for warning in &run.warnings {
+        text += &format!("warning: {warning}\n");
+    }
+    text
+}
