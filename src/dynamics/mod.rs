@@ -4,6 +4,9 @@
 //! `hardware`; a scheme never knows what it integrates. The normal of (seed, chain, node, step) is a pure function, so a
 //! run has the same bits for any number of threads.
 
+// Kernels index all rows of a step by one lane number, which keeps their arithmetic in the order of the equations.
+#![allow(clippy::needless_range_loop)]
+
 mod engine;
 mod envelope;
 mod euler_maruyama;

@@ -1,6 +1,7 @@
 //! The figures of a run, each from the arrays in its directory; a figure whose data is absent is not drawn.
 
 use super::svg::{Mark, Plot, diverging_png, grey_png};
+use crate::diagnostics::Moments;
 use crate::record::{Array, RunDirectory, RunRecord};
 use std::collections::BTreeMap;
 
@@ -259,12 +260,16 @@ fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
 }
 
 /// Mean and standard error of each node, from draws: chains as replicates.
-fn node_moments(x: &Array) -> Option<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>)> {
+fn node_moments(x: &Array) -> Option<Moments> {
     let [chains, draws, nodes] = x.shape()[..] else {
         return None;
     };
-    let m = crate::diagnostics::moments(&x.values(), chains, draws, nodes);
-    Some((m.mean, m.mean_se, m.covariance, m.covariance_se))
+    Some(crate::diagnostics::moments(
+        &x.values(),
+        chains,
+        draws,
+        nodes,
+    ))
 }
 
 fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
@@ -291,15 +296,19 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
             else {
                 return Vec::new();
             };
-            let (a, b) = (vec![0.0; mean.len()], vec![0.0; covariance.len()]);
-            (mean, a, covariance, b)
+            Moments {
+                mean_se: vec![0.0; mean.len()],
+                covariance_se: vec![0.0; covariance.len()],
+                mean,
+                covariance,
+            }
         }
         None => match of(&reference) {
             Some(base) => base,
             None => return Vec::new(),
         },
     };
-    let n = base.0.len();
+    let n = base.mean.len();
     let mut means = Plot::new(
         &format!("Means against {reference}"),
         &format!("mean by {reference}"),
@@ -315,7 +324,7 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
             continue;
         };
         let points = (0..n)
-            .map(|i| (base.0[i], own.0[i], base.1[i], own.1[i]))
+            .map(|i| (base.mean[i], own.mean[i], base.mean_se[i], own.mean_se[i]))
             .collect();
         means
             .series
@@ -328,7 +337,14 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
         let points = pairs
             .iter()
             .step_by(every)
-            .map(|&k| (base.2[k], own.2[k], base.3[k], own.3[k]))
+            .map(|&k| {
+                (
+                    base.covariance[k],
+                    own.covariance[k],
+                    base.covariance_se[k],
+                    own.covariance_se[k],
+                )
+            })
             .collect();
         covariances
             .series

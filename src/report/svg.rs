@@ -1,4 +1,4 @@
-//! A small plotter: axes with ticks, lines, points with error bars, bars, and images, as one SVG text.
+//! A small plotter: axes with ticks, lines, points with error bars, and images, as one SVG text.
 //!
 //! Hand-written because the figures must be self-contained, light, and look the same in a page and in a file.
 
@@ -21,8 +21,6 @@ pub(super) enum Mark {
     Line(Vec<(f64, f64)>),
     /// (x, y, half error in x, half error in y).
     Points(Vec<(f64, f64, f64, f64)>),
-    /// Bars from zero, (x, height, half width).
-    Bars(Vec<(f64, f64, f64)>),
 }
 
 /// A plot with one pair of axes.
@@ -114,10 +112,6 @@ impl Plot {
                     take(p.0 - p.2, self.mapped(p.1 - p.3));
                     take(p.0 + p.2, self.mapped(p.1 + p.3));
                 }),
-                Mark::Bars(bars) => bars.iter().for_each(|b| {
-                    take(b.0 - b.2, 0.0);
-                    take(b.0 + b.2, b.1);
-                }),
             }
         }
         if self.identity {
@@ -140,7 +134,7 @@ impl Plot {
         let py = |y: f64| h - BOTTOM - (self.mapped(y) - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
         let raw_py = |y: f64| h - BOTTOM - (y - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
         let mut s = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<rect width=\"{w}\" height=\"{h}\" fill=\"#fff\"/>\n<text x=\"{:.1}\" y=\"20\" text-anchor=\"middle\" font-weight=\"600\" font-size=\"13\">{}</text>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<rect width=\"{w}\" height=\"{h}\" fill=\"#fff\"/>\n<text x=\"{:.1}\" y=\"20\" text-anchor=\"middle\" font-weight=\"600\" font-size=\"13\">{}</text>",
             w / 2.0,
             escape(&self.title)
         );
@@ -149,7 +143,7 @@ impl Plot {
             let at = px(x);
             let _ = write!(
                 s,
-                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\" stroke=\"#e6e6e6\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#333\">{}</text>\n",
+                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\" stroke=\"#e6e6e6\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#333\">{}</text>",
                 h - BOTTOM,
                 h - BOTTOM + 16.0,
                 label(x)
@@ -167,7 +161,7 @@ impl Plot {
             }
             let _ = write!(
                 s,
-                "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6e6e6\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#333\">{text}</text>\n",
+                "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6e6e6\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#333\">{text}</text>",
                 w - RIGHT,
                 LEFT - 6.0,
                 at + 4.0
@@ -178,21 +172,21 @@ impl Plot {
             let (x, y) = (px(range[0]), raw_py(range[3]));
             let _ = write!(
                 s,
-                "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>\n",
+                "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>",
                 px(range[1]) - x,
                 raw_py(range[2]) - y
             );
         }
         let _ = write!(
             s,
-            "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"#888\"/>\n",
+            "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"#888\"/>",
             w - LEFT - RIGHT,
             h - TOP - BOTTOM
         );
         if self.identity {
             let _ = write!(
                 s,
-                "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#999\" stroke-dasharray=\"4 3\"/>\n",
+                "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#999\" stroke-dasharray=\"4 3\"/>",
                 px(r[0]),
                 raw_py(r[0]),
                 px(r[1]),
@@ -210,7 +204,7 @@ impl Plot {
                         .collect();
                     let _ = write!(
                         s,
-                        "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\"/>\n",
+                        "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\"/>",
                         path.join(" ")
                     );
                 }
@@ -235,19 +229,7 @@ impl Plot {
                         }
                         let _ = write!(
                             s,
-                            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{colour}\" fill-opacity=\"0.75\"/>\n"
-                        );
-                    }
-                }
-                Mark::Bars(bars) => {
-                    for b in bars {
-                        let (top, base) = (py(b.1.max(0.0)), py(b.1.min(0.0)));
-                        let _ = write!(
-                            s,
-                            "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\" fill-opacity=\"0.8\"/>\n",
-                            px(b.0 - b.2),
-                            px(b.0 + b.2) - px(b.0 - b.2),
-                            base - top
+                            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{colour}\" fill-opacity=\"0.75\"/>"
                         );
                     }
                 }
@@ -263,7 +245,7 @@ impl Plot {
             let (x, rows) = (w - RIGHT - 26.0 - 6.6 * longest, self.series.len() as f64);
             let _ = write!(
                 s,
-                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n",
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>",
                 x - 4.0,
                 TOP + 2.0,
                 w - RIGHT - x + 2.0,
@@ -273,7 +255,7 @@ impl Plot {
                 let y = TOP + 15.0 + 16.0 * k as f64;
                 let _ = write!(
                     s,
-                    "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>\n",
+                    "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
                     y - 8.0,
                     COLOURS[k % COLOURS.len()],
                     x + 17.0,
@@ -283,7 +265,7 @@ impl Plot {
         }
         let _ = write!(
             s,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n<text transform=\"translate(16 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n</svg>\n",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n<text transform=\"translate(16 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n</svg>",
             (LEFT + w - RIGHT) / 2.0,
             h - 14.0,
             escape(&self.x),

@@ -275,7 +275,6 @@ fn reference(
         name: best.record.name.clone(),
         moments: best.measured.moments.clone(),
         probabilities: None,
-        method: "sampled".to_owned(),
     }))
 }
 

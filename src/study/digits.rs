@@ -3,7 +3,7 @@
 use super::measure::select;
 use crate::error::Result;
 use crate::record::Metric;
-use crate::sampler::{ChainState, Clamp, Phase, Sampler, Samples};
+use crate::sampler::{ChainState, Clamp, Phase, Sampler};
 
 /// Time-averaged label nodes of each clamped picture, and how often the largest is the right one.
 #[derive(Debug)]
@@ -16,10 +16,6 @@ pub struct Classification {
     pub accuracy: Metric,
     /// For each digit, whether it was named rightly.
     pub right: Vec<bool>,
-    /// The draws of the phase.
-    pub samples: Samples,
-    /// The clamp used.
-    pub clamp: Clamp,
 }
 
 /// Clamps one picture per chain and reads the label nodes.
@@ -50,7 +46,7 @@ pub fn classify(
         streams: None,
     })?;
     let run = sampler.run(&Phase {
-        clamp: Some(clamp.clone()),
+        clamp: Some(clamp),
         ..phase.clone()
     })?;
 
@@ -78,8 +74,6 @@ pub fn classify(
             se: Some((p * (1.0 - p) / right.len() as f64).sqrt()),
         },
         right,
-        samples: run.samples,
-        clamp,
     })
 }
 

@@ -12,13 +12,11 @@ pub struct Reference {
     pub moments: Moments,
     /// P(state), bit i of the index set when s_i = +1.
     pub probabilities: Option<Vec<f64>>,
-    /// How it was computed, in words.
-    pub method: String,
 }
 
 /// The exact law of `model`: closed form, enumeration (≤ 20 spins) or quadrature (1-D, 2-D); `None` where there is none.
 pub fn exact_reference(model: &Model) -> Option<Reference> {
-    let exact = |mean: Vec<f64>, covariance: Vec<f64>, probabilities, method: &str| Reference {
+    let exact = |mean: Vec<f64>, covariance: Vec<f64>, probabilities| Reference {
         name: "exact".to_owned(),
         moments: Moments {
             mean_se: vec![0.0; mean.len()],
@@ -27,7 +25,6 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
             covariance,
         },
         probabilities,
-        method: method.to_owned(),
     };
     match model {
         Model::Quadratic(quadratic) => {
@@ -36,7 +33,6 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
                 m.mean.as_slice().to_vec(),
                 m.covariance.as_slice().to_vec(),
                 None,
-                "closed form: mean P⁻¹b, covariance P⁻¹",
             ))
         }
         Model::SoftSpin(spins) if spins.fields.len() <= 2 => {
@@ -45,7 +41,6 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
                 m.mean.as_slice().to_vec(),
                 m.covariance.as_slice().to_vec(),
                 None,
-                "quadrature",
             ))
         }
         Model::SoftSpin(_) => None,
@@ -63,7 +58,6 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
                 e.means.clone(),
                 covariance,
                 Some(e.probabilities.clone()),
-                "enumeration",
             ))
         }
     }
