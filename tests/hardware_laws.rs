@@ -1,5 +1,7 @@
 //! Chips against the energies they hold. Deterministic except where a false-alarm rate is stated.
 
+#![allow(clippy::needless_range_loop)]
+
 use nalgebra::{DMatrix, DVector, dmatrix};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -224,6 +226,7 @@ fn parts(chip: &Programmed) -> Vec<(&'static str, String)> {
 #[test]
 fn each_nonideality_alone() {
     let spins = ising(&[0.3, -0.2, 0.1], vec![(0, 1, 0.51), (1, 2, -0.73)]);
+    #[allow(clippy::type_complexity)]
     let cases: &[(Card, Model, &[(&str, &[&str])])] = &[
         (
             soft(),

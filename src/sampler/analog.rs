@@ -105,7 +105,7 @@ impl<R: Real> AnalogSampler<R> {
                 let steps = (time / natural).ceil().max(1.0);
                 Ok((steps as u64, time / steps))
             }
-            Horizon::Seconds(seconds) if seconds == 0.0 => Ok((0, natural)),
+            Horizon::Seconds(0.0) => Ok((0, natural)),
             Horizon::Seconds(seconds) => Err(Error::invalid(
                 "plan.duration",
                 format!("{seconds} s"),

@@ -341,7 +341,7 @@ impl Trainer {
         let mut moved = theta;
         self.optimiser.ascend(&mut moved, &gradient, rate);
         self.update += 1;
-        if let Some(k) = moved.iter().position(|v| !(v.abs() < 1e3)) {
+        if let Some(k) = moved.iter().position(|v| v.is_nan() || v.abs() >= 1e3) {
             let name = if k < nodes {
                 format!("field {k}")
             } else {
