@@ -149,7 +149,7 @@ impl SoftSpin {
                     x[i] -= step;
                     moved = moved.max(step.abs());
                 }
-                if moved < 1e-4 {
+                if moved < 1e-6 {
                     break;
                 }
             }

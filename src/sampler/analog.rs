@@ -95,10 +95,19 @@ impl<R: Real> AnalogSampler<R> {
         }
     }
 
+    /// A stretch of the energy's own time as device time.
+    fn on_device(&self, horizon: Horizon) -> Horizon {
+        match horizon {
+            Horizon::Time(time) => Horizon::Seconds(time * self.programmed.seconds_per_time()),
+            other => other,
+        }
+    }
+
     /// Steps and step size that fill `horizon` exactly.
     fn fit(&self, horizon: Horizon) -> Result<(u64, f64)> {
         let natural = self.natural_step();
-        match horizon {
+        match self.on_device(horizon) {
+            Horizon::Time(_) => Ok((0, natural)),
             Horizon::Steps(steps) => Ok((steps, natural)),
             Horizon::Seconds(seconds) if seconds > 0.0 => {
                 let time = seconds / self.programmed.seconds_per_time();
@@ -116,7 +125,8 @@ impl<R: Real> AnalogSampler<R> {
 
     /// Steps of size `h` that cover at least `horizon`.
     fn steps_of(&self, horizon: Horizon, h: f64) -> u64 {
-        match horizon {
+        match self.on_device(horizon) {
+            Horizon::Time(_) => 0,
             Horizon::Steps(steps) => steps,
             Horizon::Seconds(seconds) => (seconds / self.programmed.seconds_per_time() / h - 1e-9)
                 .ceil()
@@ -212,7 +222,8 @@ impl<R: Real> Sampler for AnalogSampler<R> {
         let draws = match phase.every {
             None => 1,
             Some(_) => {
-                let total = match phase.duration {
+                let total = match self.on_device(phase.duration) {
+                    Horizon::Time(_) => 0,
                     Horizon::Steps(steps) => steps,
                     Horizon::Seconds(s) => {
                         (s / self.programmed.seconds_per_time() / h + 1e-6).floor() as u64

@@ -103,9 +103,12 @@ impl<R: Real> LangevinSampler<R> {
 }
 
 /// Steps and draws of a phase counted in steps.
-fn count(phase: &Phase) -> Result<(u64, u64, u64)> {
+fn count(phase: &Phase, step: Option<f64>) -> Result<(u64, u64, u64)> {
     let steps = |horizon: Horizon, name: &str| match horizon {
         Horizon::Steps(steps) => Ok(steps),
+        Horizon::Time(time) => step
+            .map(|h| (time / h - 1e-9).ceil().max(1.0) as u64)
+            .ok_or_else(|| Error::invalid(name, format!("a time of {time}"), "a number of sweeps")),
         Horizon::Seconds(s) => Err(Error::invalid(
             name,
             format!("{s} s"),
@@ -210,7 +213,7 @@ impl<R: Real> Sampler for LangevinSampler<R> {
     }
 
     fn run(&mut self, phase: &Phase) -> Result<Run> {
-        let counts = count(phase)?;
+        let counts = count(phase, Some(self.step()))?;
         let clamped = clamp_mask(phase.clamp.as_ref(), self.model.dim())?;
         if let Some(clamp) = &phase.clamp {
             self.ensemble.write_clamped(&clamp.nodes, &clamp.values)?;
@@ -220,7 +223,12 @@ impl<R: Real> Sampler for LangevinSampler<R> {
             self.tune(burn_in, &clamped)?;
             burn_in = 0;
         }
-        let stepper = self.stepper(self.step(), &clamped)?;
+        let mut step = self.step();
+        if let (Horizon::Time(time), None, false) = (phase.duration, phase.every, self.adjusted) {
+            // One stretch of time that must come out exactly.
+            step = time / counts.2 as f64;
+        }
+        let stepper = self.stepper(step, &clamped)?;
         let control = self.follow.control();
         let recorded =
             self.ensemble
@@ -304,7 +312,7 @@ impl Sampler for GibbsSampler {
     }
 
     fn run(&mut self, phase: &Phase) -> Result<Run> {
-        let counts = count(phase)?;
+        let counts = count(phase, None)?;
         let clamped = clamp_mask(phase.clamp.as_ref(), self.model.dim())?;
         if let Some(clamp) = &phase.clamp {
             self.ensemble.write_clamped(&clamp.nodes, &clamp.values)?;

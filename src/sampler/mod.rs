@@ -54,6 +54,8 @@ impl std::fmt::Debug for Follow {
 pub enum Horizon {
     /// Physical time on the device, seconds (analog samplers only).
     Seconds(f64),
+    /// The energy's own time, that of dx = −∇E dt + √2 dW (a²τ seconds each on a chip; not for Gibbs).
+    Time(f64),
     /// Algorithm steps: integration steps (analog, Langevin) or sweeps (Gibbs).
     Steps(u64),
 }

@@ -108,7 +108,6 @@ fn settings(
     prepared: &Prepared,
     train: &Train,
     data: &Dataset,
-    sampler: &dyn Sampler,
     analog: bool,
     seed: u64,
 ) -> Settings {
@@ -117,9 +116,8 @@ fn settings(
         if analog {
             Horizon::Seconds(seconds)
         } else {
-            // The same stretch of dx = −∇E dt + √2 dW, in steps.
-            let step = sampler.describe().step.unwrap_or(1.0);
-            Horizon::Steps((seconds / prepared.tau() / step).ceil() as u64)
+            // The same stretch of dx = −∇E dt + √2 dW, whatever the step becomes as the couplings grow.
+            Horizon::Time(seconds / prepared.tau())
         }
     };
     Settings {
@@ -176,14 +174,7 @@ pub(super) fn learn(
     let began = Instant::now();
     let (mut sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
     let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
-    let settings = settings(
-        prepared,
-        train,
-        data,
-        &*sampler,
-        analog,
-        prepared.experiment.seed,
-    );
+    let settings = settings(prepared, train, data, analog, prepared.experiment.seed);
     let mut trainer = Trainer::new(
         settings,
         rows,
@@ -304,7 +295,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
             let id = 1 + 2 * repeat + side as u64;
             let (mut sampler, analog) = sampler_for(prepared, through, train.batch, id, session)?;
             let seed = prepared.experiment.seed.wrapping_add(1000 + id);
-            let settings = settings(prepared, train, data, &*sampler, analog, seed);
+            let settings = settings(prepared, train, data, analog, seed);
             let mut trainer = Trainer::new(
                 settings,
                 rows.clone(),

@@ -285,6 +285,7 @@ fn steps_estimate(phase: &Phase, sampler: &dyn Sampler, prepared: &Prepared) -> 
     let step = sampler.describe().step.unwrap_or(1.0);
     let steps = |horizon: Horizon| match horizon {
         Horizon::Steps(steps) => steps,
+        Horizon::Time(time) => (time / step) as u64,
         Horizon::Seconds(s) => (s / prepared.tau() / step) as u64,
     };
     steps(phase.burn_in) + steps(phase.duration)
