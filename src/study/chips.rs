@@ -53,6 +53,23 @@ fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
     Ok(found)
 }
 
+/// An unstable step, said of the key it came from.
+fn as_plan(error: Error) -> Error {
+    match error {
+        Error::Unstable {
+            scheme,
+            step,
+            limit,
+            reason,
+        } => Error::invalid(
+            "plan.step",
+            format!("{step:.4} tau"),
+            format!("less than {limit:.4} tau, the stability limit of {scheme} ({reason})"),
+        ),
+        other => other,
+    }
+}
+
 impl Prepared {
     /// Loads and checks everything that `experiment` names; writes nothing.
     ///
@@ -118,7 +135,7 @@ impl Prepared {
             card,
             dies,
         };
-        prepared.check().map_err(|e| e.in_file(&file))?;
+        prepared.check().map_err(|e| as_plan(e).in_file(&file))?;
         Ok(prepared)
     }
 
