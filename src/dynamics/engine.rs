@@ -5,7 +5,7 @@
 use super::LANES;
 use super::real::Real;
 use super::scheme::Stepper;
-use super::streams::{PcgLanes, StreamPosition};
+use super::streams::StreamPosition;
 use super::tile::Tile;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
@@ -55,17 +55,10 @@ impl<R: Real> Ensemble<R> {
     /// `chains` chains of `nodes` continuous nodes (at zero) and `levels` spins (at +1); streams from (seed, domain, chain).
     pub fn new(seed: u64, domain: u64, chains: usize, nodes: usize, levels: usize) -> Self {
         let tiles = (0..chains.div_ceil(LANES))
-            .map(|t| Tile {
-                x: vec![[R::ZERO; LANES]; nodes],
-                levels: vec![[R::ONE; LANES]; levels],
-                rng: PcgLanes::new(seed, domain, (t * LANES) as u64),
-                clipped: 0,
-                accepted: 0,
-                lanes: LANES.min(chains - t * LANES),
-                drive: Vec::new(),
-                noise: Vec::new(),
-                force: Vec::new(),
-                spare: Vec::new(),
+            .map(|t| {
+                let first = t * LANES;
+                let lanes = LANES.min(chains - first);
+                Tile::new((seed, domain), first, lanes, nodes, levels)
             })
             .collect();
         Ensemble {

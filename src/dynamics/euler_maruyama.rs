@@ -4,14 +4,14 @@
 //! modes: h ≥ 2 Re λ/|λ|²), and refuses such a step. Spins, if any, take exact two-state steps (see `telegraph`).
 
 use super::LANES;
-use super::force::Force;
+use super::force::{Force, cubic};
 use super::linear;
 use super::process::{EnvelopeFactor, Mass, Noise, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper};
 use super::simd::{Kernel, dispatch};
 use super::telegraph::TelegraphStepper;
-use super::tile::{NormalPlan, Row, Tile, reserve};
+use super::tile::{NormalPlan, Row, Tile, end_row, reserve};
 use crate::error::{Error, Result};
 
 /// The scheme.
@@ -214,23 +214,64 @@ impl<R: Real> EulerMaruyamaStepper<R> {
     #[inline(always)]
     pub(super) fn step_once(&self, tile: &mut Tile<R>) {
         self.normals.fill(&mut tile.rng, &mut tile.noise);
-        self.force
-            .evaluate(&tile.spare, &tile.drive, &mut tile.force);
+        self.force.product(&tile.spare, &mut tile.force);
+        match (&self.amplitude, &self.mass) {
+            (Amplitude::Diagonal(sigma), None) => self.move_rows(
+                sigma,
+                &tile.noise,
+                &tile.force,
+                &tile.drive,
+                &mut tile.spare,
+            ),
+            _ => self.move_coupled(tile),
+        }
+        if let Some(rails) = &self.rails {
+            let clipped = clip(rails, &mut tile.spare);
+            tile.clipped += clipped[..tile.lanes]
+                .iter()
+                .map(|&c| u64::from(c))
+                .sum::<u64>();
+        }
+    }
+
+    /// x ← x + h F + √h σ ξ, with L x already in `product`: unit mass, own noise on every node.
+    #[inline(always)]
+    fn move_rows(
+        &self,
+        sigma: &[R],
+        noise: &[Row<R>],
+        product: &[Row<R>],
+        drive: &[Row<R>],
+        x: &mut [Row<R>],
+    ) {
+        for row in 0..x.len() {
+            let (c, sigma) = (self.force.cubic(row), sigma[row]);
+            let (noise, product, drive, x) = (&noise[row], &product[row], &drive[row], &mut x[row]);
+            for lane in 0..LANES {
+                let force = cubic(c, x[lane], product[lane] + drive[lane]);
+                x[lane] = x[lane] + self.step.fma(force, sigma * noise[lane]);
+            }
+            end_row();
+        }
+    }
+
+    /// The same for coupled masses or noises, which need all rows at once.
+    #[inline(always)]
+    fn move_coupled(&self, tile: &mut Tile<R>) {
         match &self.amplitude {
             Amplitude::Diagonal(sigma) => {
-                for ((force, noise), &sigma) in tile.force.iter_mut().zip(&tile.noise).zip(sigma) {
-                    for lane in 0..LANES {
-                        force[lane] = self.step.fma(force[lane], sigma * noise[lane]);
-                    }
+                for (noise, &sigma) in tile.noise.iter_mut().zip(sigma) {
+                    *noise = noise.map(|v| sigma * v);
                 }
             }
-            Amplitude::Factor(factor) => {
-                factor.multiply(&mut tile.noise);
-                for (force, noise) in tile.force.iter_mut().zip(&tile.noise) {
-                    for lane in 0..LANES {
-                        force[lane] = self.step.fma(force[lane], noise[lane]);
-                    }
-                }
+            Amplitude::Factor(factor) => factor.multiply(&mut tile.noise),
+        }
+        for row in 0..tile.spare.len() {
+            let (c, x, noise) = (self.force.cubic(row), &tile.spare[row], &tile.noise[row]);
+            let (drive, change) = (&tile.drive[row], &mut tile.force[row]);
+            for lane in 0..LANES {
+                let force = cubic(c, x[lane], change[lane] + drive[lane]);
+                change[lane] = self.step.fma(force, noise[lane]);
             }
         }
         if let Some(mass) = &self.mass {
@@ -241,18 +282,22 @@ impl<R: Real> EulerMaruyamaStepper<R> {
                 x[lane] = x[lane] + change[lane];
             }
         }
-        if let Some(rails) = &self.rails {
-            let mut clipped = 0;
-            for (x, &rail) in tile.spare.iter_mut().zip(rails) {
-                for lane in 0..LANES {
-                    let limited = x[lane].clamp_abs(rail);
-                    clipped += u32::from(lane < tile.lanes && limited != x[lane]);
-                    x[lane] = limited;
-                }
-            }
-            tile.clipped += u64::from(clipped);
-        }
     }
+}
+
+/// Limits every row to its rail; returns how many were beyond it, per lane.
+#[inline(always)]
+fn clip<R: Real>(rails: &[R], x: &mut [Row<R>]) -> [u32; LANES] {
+    let mut clipped = [0u32; LANES];
+    for (x, &rail) in x.iter_mut().zip(rails) {
+        for lane in 0..LANES {
+            let limited = x[lane].clamp_abs(rail);
+            clipped[lane] += u32::from(limited != x[lane]);
+            x[lane] = limited;
+        }
+        end_row();
+    }
+    clipped
 }
 
 struct Advance<'a, R> {

@@ -1,21 +1,22 @@
 //! The force F(x) = c(x) + L x of a process on its free nodes, for a tile of chains.
 //!
-//! Clamped nodes act through a constant drive, computed once per phase. Dense couplings are a matrix product (2·n²
-//! operations per chain and step, by nalgebra's kernels: the same bits per instruction set, whatever the threads); sparse
-//! ones go row by row.
+//! Clamped nodes act through a constant drive, computed once per phase. Dense couplings go by blocks of rows whose sums
+//! stay in registers, sparse ones row by row; both add in column order, so the bits are the same everywhere.
 
 use super::LANES;
 use super::process::{Linear, Process};
 use super::real::Real;
-use super::tile::{Row, Tile, reserve};
+use super::tile::{Row, Tile, end_row, reserve};
 
 /// The force of a process restricted to its free nodes.
 #[derive(Clone, Debug)]
 pub struct Force<R> {
     /// Indices of the free nodes.
     pub free: Vec<usize>,
-    /// `polynomial[k][row]`, k ≥ 1: coefficient of x^k (constants are in the drive).
-    polynomial: Vec<Vec<R>>,
+    /// (c_1, c_2, c_3) of each free row; constants are in the drive.
+    cubic: Vec<[R; 3]>,
+    /// `higher[k][row]`: c_{k+4}, for the rare force beyond a cubic.
+    higher: Vec<Vec<R>>,
     linear: Rows<R>,
     /// Constant part c_0 of each free node.
     constant: Vec<R>,
@@ -23,12 +24,59 @@ pub struct Force<R> {
     clamped: Vec<Vec<(usize, R)>>,
 }
 
+/// Rows that the dense product computes together: their sums fill the registers.
+const BLOCK: usize = 4;
+
 #[derive(Clone, Debug)]
 enum Rows<R> {
     None,
-    /// Lᵀ, column-major: entry (j, i) at `i * n + j`.
-    Dense(Vec<R>),
-    Sparse(Vec<Vec<(usize, R)>>),
+    /// `[block * n + j][k]` is L of row `block * BLOCK + k`, column j; rows beyond the last are zero.
+    Dense(Vec<[R; BLOCK]>),
+    /// Row i has `entries[starts[i]..starts[i + 1]]`, each (column, L).
+    Sparse {
+        starts: Vec<usize>,
+        entries: Vec<(u32, R)>,
+    },
+}
+
+/// ((c_3 x + c_2) x + c_1) x + rest.
+#[inline(always)]
+pub fn cubic<R: Real>(c: [R; 3], x: R, rest: R) -> R {
+    c[2].fma(x, c[1]).fma(x, c[0]).fma(x, rest)
+}
+
+#[inline(always)]
+fn dense_product<R: Real>(blocks: &[[R; BLOCK]], x: &[Row<R>], out: &mut [Row<R>]) {
+    for (out, rows) in out.chunks_mut(BLOCK).zip(blocks.chunks_exact(x.len())) {
+        let mut sums = [[R::ZERO; LANES]; BLOCK];
+        for (x, entries) in x.iter().zip(rows) {
+            for k in 0..BLOCK {
+                for lane in 0..LANES {
+                    sums[k][lane] = entries[k].fma(x[lane], sums[k][lane]);
+                }
+            }
+        }
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
+#[inline(always)]
+fn sparse_product<R: Real>(
+    starts: &[usize],
+    entries: &[(u32, R)],
+    x: &[Row<R>],
+    out: &mut [Row<R>],
+) {
+    for (out, range) in out.iter_mut().zip(starts.windows(2)) {
+        let mut sum = [R::ZERO; LANES];
+        for &(j, value) in &entries[range[0]..range[1]] {
+            let x = &x[j as usize];
+            for lane in 0..LANES {
+                sum[lane] = value.fma(x[lane], sum[lane]);
+            }
+        }
+        *out = sum;
+    }
 }
 
 /// Entries of one row of a linear map.
@@ -68,15 +116,21 @@ impl<R: Real> Force<R> {
         let linear = if count == 0 {
             Rows::None
         } else if 4 * count > n * n && n > 8 {
-            let mut dense = vec![R::ZERO; n * n];
+            let mut blocks = vec![[R::ZERO; BLOCK]; n.div_ceil(BLOCK) * n];
             for (i, row) in inner.iter().enumerate() {
                 for &(j, value) in row {
-                    dense[i * n + j] = value;
+                    blocks[i / BLOCK * n + j][i % BLOCK] = value;
                 }
             }
-            Rows::Dense(dense)
+            Rows::Dense(blocks)
         } else {
-            Rows::Sparse(inner)
+            let mut starts = vec![0];
+            let mut entries = Vec::with_capacity(count);
+            for row in inner {
+                entries.extend(row.into_iter().map(|(j, value)| (j as u32, value)));
+                starts.push(entries.len());
+            }
+            Rows::Sparse { starts, entries }
         };
         let coefficient = |k: usize, i: usize| {
             let value = process.polynomial.get(k).and_then(|c| c.get(i));
@@ -88,7 +142,11 @@ impl<R: Real> Force<R> {
             .rposition(|c| c.iter().any(|&v| v != 0.0))
             .unwrap_or(0);
         Force {
-            polynomial: (1..=degree)
+            cubic: free
+                .iter()
+                .map(|&i| [1, 2, 3].map(|k| coefficient(k, i)))
+                .collect(),
+            higher: (4..=degree)
                 .map(|k| free.iter().map(|&i| coefficient(k, i)).collect())
                 .collect(),
             constant: free.iter().map(|&i| coefficient(0, i)).collect(),
@@ -117,53 +175,47 @@ impl<R: Real> Force<R> {
         }
     }
 
-    /// Writes L x (without the polynomial and the drive) for the free rows `x`.
+    /// Writes L x, and what lies beyond the cubic, for the free rows `x`; [`Self::cubic`] and the drive complete it.
     #[inline(always)]
-    fn product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
+    pub fn product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
         match &self.linear {
             Rows::None => out.fill([R::ZERO; LANES]),
-            Rows::Dense(transposed) => {
-                R::product(LANES, x.as_flattened(), transposed, out.as_flattened_mut());
-            }
-            Rows::Sparse(rows) => {
-                for (row, out) in rows.iter().zip(out) {
-                    let mut sum = [R::ZERO; LANES];
-                    for &(j, value) in row {
-                        for lane in 0..LANES {
-                            sum[lane] = value.fma(x[j][lane], sum[lane]);
-                        }
-                    }
-                    *out = sum;
-                }
+            Rows::Dense(blocks) => dense_product(blocks, x, out),
+            Rows::Sparse { starts, entries } => sparse_product(starts, entries, x, out),
+        }
+        if !self.higher.is_empty() {
+            self.add_higher(x, out);
+        }
+    }
+
+    /// c_4 x⁴ + c_5 x⁵ + …, by Horner's rule.
+    fn add_higher(&self, x: &[Row<R>], out: &mut [Row<R>]) {
+        for (row, (out, x)) in out.iter_mut().zip(x).enumerate() {
+            for lane in 0..LANES {
+                let (value, square) = (x[lane], x[lane] * x[lane]);
+                let from_highest = self.higher.iter().rev();
+                let sum = from_highest.fold(R::ZERO, |sum, c| sum.fma(value, c[row]));
+                out[lane] = sum.fma(square * square, out[lane]);
             }
         }
+    }
+
+    /// (c_1, c_2, c_3) of free row `row`.
+    #[inline(always)]
+    pub fn cubic(&self, row: usize) -> [R; 3] {
+        self.cubic[row]
     }
 
     /// F(x) on the free rows.
     #[inline(always)]
     pub fn evaluate(&self, x: &[Row<R>], drive: &[Row<R>], out: &mut [Row<R>]) {
         self.product(x, out);
-        for (out, drive) in out.iter_mut().zip(drive) {
+        for row in 0..out.len() {
+            let (c, x, drive, out) = (self.cubic[row], &x[row], &drive[row], &mut out[row]);
             for lane in 0..LANES {
-                out[lane] = out[lane] + drive[lane];
+                out[lane] = cubic(c, x[lane], out[lane] + drive[lane]);
             }
-        }
-        // Horner, one power at a time over whole rows: c_1 x + c_2 x² + … = x (c_1 + x (c_2 + …)).
-        let degree = self.polynomial.len();
-        if degree == 0 {
-            return;
-        }
-        for (row, (out, x)) in out.iter_mut().zip(x).enumerate() {
-            let mut sum = [self.polynomial[degree - 1][row]; LANES];
-            for coefficients in self.polynomial[..degree - 1].iter().rev() {
-                let c = coefficients[row];
-                for lane in 0..LANES {
-                    sum[lane] = sum[lane].fma(x[lane], c);
-                }
-            }
-            for lane in 0..LANES {
-                out[lane] = sum[lane].fma(x[lane], out[lane]);
-            }
+            end_row();
         }
     }
 
@@ -172,19 +224,29 @@ impl<R: Real> Force<R> {
     pub fn energy(&self, x: &[Row<R>], drive: &[Row<R>], force: &[Row<R>]) -> Row<R> {
         let half = R::from_f64(0.5);
         let mut energy = [R::ZERO; LANES];
+        let third = R::from_f64(1.0 / 3.0);
         for row in 0..self.free.len() {
+            let c = self.cubic[row];
+            // ½ x (F + drive) = ½ x·Lx + drive·x + ½ Σ c_k x^{k+1}; the rest, Σ (1/(k+1) − ½) c_k x^{k+1}, is added.
+            let rest = [
+                R::ZERO,
+                (third - half) * c[1],
+                (R::from_f64(0.25) - half) * c[2],
+            ];
+            let (x, drive, force) = (&x[row], &drive[row], &force[row]);
             for lane in 0..LANES {
-                let value = x[row][lane];
-                // ½ x (F + drive) = ½ x·Lx + drive·x + ½ Σ c_k x^{k+1}; the rest of each power is added below.
-                let mut sum = R::ZERO;
-                let mut k = self.polynomial.len();
-                while k > 0 {
-                    k -= 1;
-                    let rest = R::from_f64(1.0 / (k + 2) as f64 - 0.5);
-                    sum = sum.fma(value, rest * self.polynomial[k][row]);
+                let bulk = half * (force[lane] + drive[lane]);
+                energy[lane] = energy[lane] - x[lane] * cubic(rest, x[lane], bulk);
+            }
+            end_row();
+        }
+        for (k, coefficients) in self.higher.iter().enumerate() {
+            let rest = R::from_f64(1.0 / (k + 5) as f64 - 0.5);
+            for (x, &c) in x.iter().zip(coefficients) {
+                for lane in 0..LANES {
+                    let power = (0..k + 5).fold(R::ONE, |power, _| power * x[lane]);
+                    energy[lane] = energy[lane] - rest * c * power;
                 }
-                let bulk = half * (force[row][lane] + drive[row][lane]);
-                energy[lane] = energy[lane] - value * sum.fma(value, bulk);
             }
         }
         energy

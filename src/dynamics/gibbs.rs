@@ -8,7 +8,7 @@ use super::real::Real;
 use super::scheme::Stepper;
 use super::simd::{Kernel, dispatch};
 use super::streams::Jump;
-use super::tile::{Tile, uniform_words};
+use super::tile::{Row, Tile, uniform_words};
 use crate::error::{Error, Result};
 
 /// Gibbs sweeps over colour classes.
@@ -76,6 +76,33 @@ impl<R: Real> GibbsStepper<R> {
     }
 }
 
+/// h + Σ_j K_j s_j, per lane.
+#[inline(always)]
+pub(super) fn local_input<R: Real>(
+    field: R,
+    couplings: &[(usize, R)],
+    levels: &[Row<R>],
+) -> Row<R> {
+    let mut input = [field; LANES];
+    for &(j, value) in couplings {
+        let level = &levels[j];
+        for lane in 0..LANES {
+            input[lane] = value.fma(level[lane], input[lane]);
+        }
+    }
+    input
+}
+
+/// Draws spins from P(+1) = σ(2I).
+#[inline(always)]
+fn draw<R: Real>(input: &Row<R>, words: &[[u32; LANES]; 2], level: &mut Row<R>) {
+    for lane in 0..LANES {
+        let u = R::uniform([words[0][lane], words[1][lane]]);
+        let up = (input[lane] + input[lane]).logistic();
+        level[lane] = if u <= up { R::ONE } else { -R::ONE };
+    }
+}
+
 struct Advance<'a, R> {
     stepper: &'a GibbsStepper<R>,
     tile: &'a mut Tile<R>,
@@ -85,26 +112,17 @@ struct Advance<'a, R> {
 impl<R: Real> Kernel for Advance<'_, R> {
     #[inline(always)]
     fn run(self) {
-        let two = R::from_f64(2.0);
+        let (stepper, tile) = (self.stepper, self.tile);
         let mut words = [[0u32; LANES]; 2];
         for _ in 0..self.steps {
-            for &i in &self.stepper.order {
-                if self.stepper.clamped[i] {
-                    self.tile.rng.skip(self.stepper.skip);
+            for &i in &stepper.order {
+                if stepper.clamped[i] {
+                    tile.rng.skip(stepper.skip);
                     continue;
                 }
-                let mut input = [self.stepper.field[i]; LANES];
-                for &(j, value) in &self.stepper.coupling[i] {
-                    for lane in 0..LANES {
-                        input[lane] = value.fma(self.tile.levels[j][lane], input[lane]);
-                    }
-                }
-                uniform_words::<R>(&mut self.tile.rng, &mut words);
-                for lane in 0..LANES {
-                    let u = R::uniform([words[0][lane], words[1][lane]]);
-                    let up = (two * input[lane]).logistic();
-                    self.tile.levels[i][lane] = if u <= up { R::ONE } else { -R::ONE };
-                }
+                let input = local_input(stepper.field[i], &stepper.coupling[i], &tile.levels);
+                uniform_words::<R>(&mut tile.rng, &mut words);
+                draw(&input, &words, &mut tile.levels[i]);
             }
         }
     }

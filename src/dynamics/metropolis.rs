@@ -9,7 +9,7 @@ use super::process::{Mass, Process};
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
 use super::simd::{Kernel, dispatch};
-use super::tile::{NormalPlan, Tile, reserve, uniform_words};
+use super::tile::{NormalPlan, Row, Tile, end_row, reserve, uniform_words};
 use crate::error::{Error, Result};
 
 /// MALA steps.
@@ -45,6 +45,56 @@ impl<R: Real> MetropolisStepper<R> {
     }
 }
 
+/// y = x + h F(x) + √(2h) ξ; returns ½|ξ|².
+#[inline(always)]
+fn propose<R: Real>(
+    h: R,
+    x: &[Row<R>],
+    force: &[Row<R>],
+    noise: &[Row<R>],
+    y: &mut [Row<R>],
+) -> Row<R> {
+    let (amplitude, half) = ((h + h).sqrt(), R::from_f64(0.5));
+    let mut sum = [R::ZERO; LANES];
+    for row in 0..y.len() {
+        let (x, force, noise, y) = (&x[row], &force[row], &noise[row], &mut y[row]);
+        for lane in 0..LANES {
+            y[lane] = h.fma(force[lane], amplitude.fma(noise[lane], x[lane]));
+            sum[lane] = (half * noise[lane]).fma(noise[lane], sum[lane]);
+        }
+        end_row();
+    }
+    sum
+}
+
+/// |x − y − hF(y)|²/(4h): minus the logarithm of the density of proposing x from y.
+#[inline(always)]
+fn return_cost<R: Real>(h: R, x: &[Row<R>], y: &[Row<R>], force: &[Row<R>]) -> Row<R> {
+    let quarter = R::from_f64(0.25) / h;
+    let mut sum = [R::ZERO; LANES];
+    for row in 0..y.len() {
+        let (x, y, force) = (&x[row], &y[row], &force[row]);
+        for lane in 0..LANES {
+            let back = x[lane] - h.fma(force[lane], y[lane]);
+            sum[lane] = (quarter * back).fma(back, sum[lane]);
+        }
+        end_row();
+    }
+    sum
+}
+
+/// x ← y in the lanes where `accept` is not zero.
+#[inline(always)]
+fn keep_accepted<R: Real>(accept: &Row<R>, y: &[Row<R>], x: &mut [Row<R>]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        for lane in 0..LANES {
+            let taken = accept[lane] != R::ZERO;
+            x[lane] = if taken { y[lane] } else { x[lane] };
+        }
+        end_row();
+    }
+}
+
 struct Advance<'a, R> {
     stepper: &'a MetropolisStepper<R>,
     tile: &'a mut Tile<R>,
@@ -58,9 +108,6 @@ impl<R: Real> Kernel for Advance<'_, R> {
         let Force { free, .. } = &stepper.force;
         let n = free.len();
         let h = stepper.step;
-        let amplitude = (h + h).sqrt();
-        let quarter = R::from_f64(0.25) / h;
-        let half = R::from_f64(0.5);
         // Rows 0..n of `spare` hold x, n..2n the proposal; `force` likewise.
         let (x, y) = tile.spare.split_at_mut(n);
         let (fx, fy) = tile.force.split_at_mut(n);
@@ -70,48 +117,23 @@ impl<R: Real> Kernel for Advance<'_, R> {
         for _ in 0..self.steps {
             stepper.normals.fill(&mut tile.rng, &mut tile.noise);
             uniform_words::<R>(&mut tile.rng, &mut words);
-            let mut log_ratio = [R::ZERO; LANES];
-            for row in 0..n {
-                for lane in 0..LANES {
-                    let xi = tile.noise[row][lane];
-                    let moved = amplitude.fma(xi, x[row][lane]);
-                    y[row][lane] = h.fma(fx[row][lane], moved);
-                    log_ratio[lane] = (half * xi).fma(xi, log_ratio[lane]);
-                }
-            }
+            let forward = propose(h, x, fx, &tile.noise, y);
             stepper.force.evaluate(y, &tile.drive, fy);
             let proposed = stepper.force.energy(y, &tile.drive, fy);
-            for row in 0..n {
-                for lane in 0..LANES {
-                    let back = x[row][lane] - h.fma(fy[row][lane], y[row][lane]);
-                    log_ratio[lane] = (-(quarter * back)).fma(back, log_ratio[lane]);
-                }
-            }
-            let mut accept = [false; LANES];
+            let backward = return_cost(h, x, y, fy);
+            let mut accept = [R::ZERO; LANES];
             for lane in 0..LANES {
-                let a = log_ratio[lane] + energy[lane] - proposed[lane];
+                let a = forward[lane] - backward[lane] + energy[lane] - proposed[lane];
                 let u = R::uniform([words[0][lane], words[1][lane]]);
                 // A NaN ratio (the proposal overflowed) compares false and is rejected.
-                accept[lane] = u.ln() < a;
-                if accept[lane] {
+                if u.ln() < a {
+                    accept[lane] = R::ONE;
                     energy[lane] = proposed[lane];
                     tile.accepted += u64::from(lane < tile.lanes);
                 }
             }
-            for row in 0..n {
-                for lane in 0..LANES {
-                    x[row][lane] = if accept[lane] {
-                        y[row][lane]
-                    } else {
-                        x[row][lane]
-                    };
-                    fx[row][lane] = if accept[lane] {
-                        fy[row][lane]
-                    } else {
-                        fx[row][lane]
-                    };
-                }
-            }
+            keep_accepted(&accept, y, x);
+            keep_accepted(&accept, fy, fx);
         }
         for (row, &node) in free.iter().enumerate() {
             tile.x[node] = x[row];

@@ -31,7 +31,7 @@ pub use ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
 pub use process::{EnvelopeFactor, LevelInput, Levels, Linear, Mass, Noise, Process};
 pub use real::Real;
 pub use scheme::{Scheme, Setting, Stepper, scheme, schemes};
-pub use tile::Tile;
+pub use tile::{NormalPlan, Tile};
 
 /// Chains that run side by side in a tile.
 pub const LANES: usize = 32;

@@ -48,8 +48,6 @@ pub trait Real:
     fn scale_exponent(self, k: Self) -> Self;
     /// The nearest integer, for |self| < 2²⁰.
     fn nearest(self) -> Self;
-    /// out = X Lᵀ for column-major X (rows×n), Lᵀ (n×m) and out (rows×m): a dense product by nalgebra's kernels.
-    fn product(rows: usize, x: &[Self], transposed: &[Self], out: &mut [Self]);
     /// Terms kept of the series for (artanh, sin and cos, exp).
     const TERMS: (usize, usize, usize);
 
@@ -124,12 +122,6 @@ impl Real for f32 {
     const WORDS: usize = 1;
     const TERMS: (usize, usize, usize) = (4, 5, 7);
 
-    fn product(rows: usize, x: &[Self], transposed: &[Self], out: &mut [Self]) {
-        let (n, m) = (x.len() / rows, out.len() / rows);
-        let x = nalgebra::DMatrixView::from_slice(x, rows, n);
-        let l = nalgebra::DMatrixView::from_slice(transposed, n, m);
-        nalgebra::DMatrixViewMut::from_slice(out, rows, m).gemm(1.0, &x, &l, 0.0);
-    }
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -185,12 +177,6 @@ impl Real for f64 {
     const WORDS: usize = 2;
     const TERMS: (usize, usize, usize) = (10, 9, 13);
 
-    fn product(rows: usize, x: &[Self], transposed: &[Self], out: &mut [Self]) {
-        let (n, m) = (x.len() / rows, out.len() / rows);
-        let x = nalgebra::DMatrixView::from_slice(x, rows, n);
-        let l = nalgebra::DMatrixView::from_slice(transposed, n, m);
-        nalgebra::DMatrixViewMut::from_slice(out, rows, m).gemm(1.0, &x, &l, 0.0);
-    }
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value

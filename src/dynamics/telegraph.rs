@@ -7,6 +7,7 @@
 use super::LANES;
 use super::euler_maruyama::EulerMaruyamaStepper;
 use super::force::row_entries;
+use super::gibbs::local_input;
 use super::process::{LevelInput, Linear, Process};
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
@@ -105,39 +106,34 @@ impl<R: Real> TelegraphStepper<R> {
 
     #[inline(always)]
     fn step_spins(&self, tile: &mut Tile<R>) {
-        let two = R::from_f64(2.0);
         let mut words = [[0u32; LANES]; 2];
         for i in 0..self.refresh.len() {
             if self.clamped[i] {
                 tile.rng.skip(self.skip);
                 continue;
             }
-            let mut input: Row<R>;
-            match &self.input {
+            let input = match &self.input {
                 Input::Direct { field, coupling } => {
-                    input = [field[i]; LANES];
-                    for &(j, value) in &coupling[i] {
-                        for lane in 0..LANES {
-                            input[lane] = value.fma(tile.levels[j][lane], input[lane]);
-                        }
-                    }
+                    local_input(field[i], &coupling[i], &tile.levels)
                 }
                 Input::Node { gain, offset, .. } => {
-                    input = [offset[i]; LANES];
-                    for lane in 0..LANES {
-                        input[lane] = gain[i].fma(tile.spare[i][lane], input[lane]);
-                    }
+                    tile.spare[i].map(|x| gain[i].fma(x, offset[i]))
                 }
-            }
+            };
             uniform_words::<R>(&mut tile.rng, &mut words);
-            for lane in 0..LANES {
-                let u = R::uniform([words[0][lane], words[1][lane]]);
-                let up = self.refresh[i] * (two * input[lane]).logistic();
-                let old = tile.levels[i][lane];
-                let drawn = if u <= up { R::ONE } else { -R::ONE };
-                tile.levels[i][lane] = if u <= self.refresh[i] { drawn } else { old };
-            }
+            redraw(self.refresh[i], &input, &words, &mut tile.levels[i]);
         }
+    }
+}
+
+/// With probability `refresh` a spin is drawn anew from P(+1) = σ(2I), else kept: one uniform number decides both.
+#[inline(always)]
+fn redraw<R: Real>(refresh: R, input: &Row<R>, words: &[[u32; LANES]; 2], level: &mut Row<R>) {
+    for lane in 0..LANES {
+        let u = R::uniform([words[0][lane], words[1][lane]]);
+        let up = refresh * (input[lane] + input[lane]).logistic();
+        let drawn = if u <= up { R::ONE } else { -R::ONE };
+        level[lane] = if u <= refresh { drawn } else { level[lane] };
     }
 }
 
@@ -157,13 +153,7 @@ impl<R: Real> Kernel for Advance<'_, R> {
             } = &stepper.input
             {
                 for (i, row) in drive.iter().enumerate() {
-                    let mut pull = [synapses.constant(i); LANES];
-                    for &(j, value) in row {
-                        for lane in 0..LANES {
-                            pull[lane] = value.fma(tile.levels[j][lane], pull[lane]);
-                        }
-                    }
-                    tile.drive[i] = pull;
+                    tile.drive[i] = local_input(synapses.constant(i), row, &tile.levels);
                 }
                 synapses.step_once(tile);
             }

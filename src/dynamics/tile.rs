@@ -35,10 +35,40 @@ pub struct Tile<R> {
     pub spare: Vec<Row<R>>,
 }
 
+impl<R: Real> Tile<R> {
+    /// Chains `first..first + lanes` of (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
+    pub fn new(
+        (seed, domain): (u64, u64),
+        first: usize,
+        lanes: usize,
+        nodes: usize,
+        levels: usize,
+    ) -> Self {
+        Tile {
+            x: vec![[R::ZERO; LANES]; nodes],
+            levels: vec![[R::ONE; LANES]; levels],
+            rng: PcgLanes::new(seed, domain, first as u64),
+            clipped: 0,
+            accepted: 0,
+            lanes,
+            drive: Vec::new(),
+            noise: Vec::new(),
+            force: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+}
+
 /// Grows a scratch buffer to `rows`, without giving memory back.
 pub fn reserve<R: Real>(buffer: &mut Vec<Row<R>>, rows: usize) {
     buffer.clear();
     buffer.resize(rows, [R::ZERO; LANES]);
+}
+
+/// Ends a row: keeps the compiler from unrolling the loop over lanes and then vectorising across rows, with gathers.
+#[inline(always)]
+pub fn end_row() {
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
 /// Uniform words of one row: the second word only where the type needs it.
@@ -95,9 +125,9 @@ impl NormalPlan {
         }
     }
 
-    /// Writes the standard normals of one step.
+    /// Draws the standard normals of one step and hands them to `take(row, normals)`, row by row.
     #[inline(always)]
-    pub fn fill<R: Real>(&self, rng: &mut PcgLanes, out: &mut [Row<R>]) {
+    pub fn each<R: Real>(&self, rng: &mut PcgLanes, mut take: impl FnMut(usize, &Row<R>)) {
         let mut radius = [[0u32; LANES]; 2];
         let mut angle = [[0u32; LANES]; 2];
         for pair in &self.pairs {
@@ -115,15 +145,21 @@ impl NormalPlan {
                 );
             }
             if let Some(row) = pair.first {
-                out[row] = a;
+                take(row, &a);
             }
             if let Some(row) = pair.second {
-                out[row] = b;
+                take(row, &b);
             }
         }
         if let Some(jump) = self.tail {
             rng.skip(jump);
         }
+    }
+
+    /// Writes the standard normals of one step.
+    #[inline(always)]
+    pub fn fill<R: Real>(&self, rng: &mut PcgLanes, out: &mut [Row<R>]) {
+        self.each(rng, |row, normals| out[row] = *normals);
     }
 }
 

@@ -85,8 +85,8 @@ impl<R: Real> LangevinSampler<R> {
         }
     }
 
-    /// Adapts MALA's step over the burn-in; it stays fixed afterwards.
-    fn tune(&mut self, burn_in: u64, clamped: &[bool]) -> Result<()> {
+    /// Adapts MALA's step over the burn-in, after which it stays fixed; returns the steps that are left of it.
+    fn tune(&mut self, burn_in: u64, clamped: &[bool]) -> Result<u64> {
         let rounds = TUNING_ROUNDS.min(burn_in);
         let each = burn_in / rounds.max(1);
         for _ in 0..rounds {
@@ -98,7 +98,7 @@ impl<R: Real> LangevinSampler<R> {
             let rate = recorded.accepted as f64 / (self.ensemble.chains() as f64 * each as f64);
             self.tuned = Some(step * (1.5 * (rate - TARGET)).exp());
         }
-        Ok(())
+        Ok(burn_in - each * rounds)
     }
 }
 
@@ -220,8 +220,7 @@ impl<R: Real> Sampler for LangevinSampler<R> {
         }
         let mut burn_in = counts.0;
         if self.adjusted && self.fixed_step.is_none() && self.tuned.is_none() && burn_in > 0 {
-            self.tune(burn_in, &clamped)?;
-            burn_in = 0;
+            burn_in = self.tune(burn_in, &clamped)?;
         }
         let mut step = self.step();
         if let (Horizon::Time(time), None, false) = (phase.duration, phase.every, self.adjusted) {
