@@ -1,5 +1,7 @@
 //! Means and covariances with standard errors, and how two sets of them compare.
 
+use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Mean and covariance (row-major n×n) with standard errors.
@@ -15,8 +17,73 @@ pub struct Moments {
     pub covariance_se: Vec<f64>,
 }
 
+/// Draws, and replicates, that are summed together before the sums are added in order.
+const BLOCK: usize = 512;
+
 /// Fewest replicates from which a standard error is taken.
 const REPLICATES: usize = 8;
+
+/// Sums over replicates of their own squared mean, covariance and squared covariance about a common centre (i ≤ j).
+struct Scatter {
+    mean_square: Vec<f64>,
+    covariance: Vec<f64>,
+    covariance_square: Vec<f64>,
+}
+
+impl Scatter {
+    fn zero(nodes: usize) -> Self {
+        Scatter {
+            mean_square: vec![0.0; nodes],
+            covariance: vec![0.0; nodes * nodes],
+            covariance_square: vec![0.0; nodes * nodes],
+        }
+    }
+
+    fn of(replicates: &[&[f64]], mean: &[f64]) -> Self {
+        let nodes = mean.len();
+        let mut sums = Scatter::zero(nodes);
+        let (mut own_mean, mut own) = (vec![0.0; nodes], vec![0.0; nodes * nodes]);
+        let mut centred = vec![0.0; nodes];
+        for rows in replicates {
+            own_mean.fill(0.0);
+            own.fill(0.0);
+            let n = (rows.len() / nodes) as f64;
+            for row in rows.chunks(nodes) {
+                for ((c, v), m) in centred.iter_mut().zip(row).zip(mean) {
+                    *c = v - m;
+                }
+                for i in 0..nodes {
+                    let scaled = centred[i] / n;
+                    own_mean[i] += scaled;
+                    let target = &mut own[i * nodes + i..(i + 1) * nodes];
+                    for (sum, other) in target.iter_mut().zip(&centred[i..]) {
+                        *sum += scaled * other;
+                    }
+                }
+            }
+            for (sum, own) in sums.mean_square.iter_mut().zip(&own_mean) {
+                *sum += own * own;
+            }
+            for (k, own) in own.iter().enumerate() {
+                sums.covariance[k] += own;
+                sums.covariance_square[k] += own * own;
+            }
+        }
+        sums
+    }
+
+    fn add(&mut self, other: &Scatter) {
+        for (mine, theirs) in [
+            (&mut self.mean_square, &other.mean_square),
+            (&mut self.covariance, &other.covariance),
+            (&mut self.covariance_square, &other.covariance_square),
+        ] {
+            for (a, b) in mine.iter_mut().zip(theirs) {
+                *a += b;
+            }
+        }
+    }
+}
 
 /// Moments of `x[(chain * draws + draw) * nodes + node]`.
 ///
@@ -36,40 +103,25 @@ pub fn moments(x: &[f64], chains: usize, draws: usize, nodes: usize) -> Moments 
             *m += v / total;
         }
     }
-    let mut covariance = vec![0.0; nodes * nodes];
-    let (mut mean_square, mut covariance_square) = (vec![0.0; nodes], vec![0.0; nodes * nodes]);
-    let mut replicates = 0.0;
-    let (mut own_mean, mut own_covariance) = (vec![0.0; nodes], vec![0.0; nodes * nodes]);
-    let mut centred = vec![0.0; nodes];
-    let mut covariance_of_means = vec![0.0; nodes * nodes];
-    for chain in x.chunks(draws * nodes) {
-        for batch in chain.chunks(length * nodes).take(batches) {
-            own_mean.fill(0.0);
-            own_covariance.fill(0.0);
-            let n = (batch.len() / nodes) as f64;
-            for row in batch.chunks(nodes) {
-                for ((c, v), m) in centred.iter_mut().zip(row).zip(&mean) {
-                    *c = v - m;
-                }
-                for i in 0..nodes {
-                    own_mean[i] += centred[i] / n;
-                    let scaled = centred[i] / n;
-                    for j in i..nodes {
-                        own_covariance[i * nodes + j] += scaled * centred[j];
-                    }
-                }
-            }
-            replicates += 1.0;
-            for i in 0..nodes {
-                mean_square[i] += own_mean[i] * own_mean[i];
-                for j in i..nodes {
-                    let k = i * nodes + j;
-                    covariance_of_means[k] += own_covariance[k];
-                    covariance_square[k] += own_covariance[k] * own_covariance[k];
-                }
-            }
-        }
+    let batch_rows: Vec<&[f64]> = x
+        .chunks(draws * nodes)
+        .flat_map(|chain| chain.chunks(length * nodes).take(batches))
+        .collect();
+    let replicates = batch_rows.len() as f64;
+    let sums: Vec<Scatter> = batch_rows
+        .par_chunks((BLOCK / length.max(1)).max(1))
+        .map(|block| Scatter::of(block, &mean))
+        .collect();
+    let mut scatter = Scatter::zero(nodes);
+    for block in &sums {
+        scatter.add(block);
     }
+    let Scatter {
+        mean_square,
+        covariance: covariance_of_means,
+        covariance_square,
+    } = scatter;
+    let mut covariance = vec![0.0; nodes * nodes];
     let mut covariance_se = vec![0.0; nodes * nodes];
     for i in 0..nodes {
         for j in i..nodes {
@@ -156,21 +208,40 @@ pub fn compare_moments(a: &Moments, b: &Moments) -> MomentComparison {
     }
 }
 
-/// −Cov(f, δE) over draws, with its standard error as for independent draws: the first-order change of ⟨f⟩ when E becomes
-/// E + δE.
-pub fn first_order_bias(f: &[f64], delta_e: &[f64]) -> (f64, f64) {
-    let n = f.len() as f64;
-    let (mf, md) = (f.iter().sum::<f64>() / n, delta_e.iter().sum::<f64>() / n);
-    let (mut sum, mut square) = (0.0, 0.0);
-    for (f, d) in f.iter().zip(delta_e) {
-        let product = (f - mf) * (d - md);
-        sum += product;
-        square += product * product;
+/// First-order change of the mean and the covariance of x when E becomes E + δE, from draws of exp(−E): −Cov(f, δE) for
+/// f = x_i and f = (x_i − ⟨x_i⟩)(x_j − ⟨x_j⟩).
+///
+/// `x[draw * nodes + node]`, `delta_e[draw]`; returns the changes of the `nodes` means and of the row-major covariance.
+pub fn first_order_bias(x: &[f64], nodes: usize, delta_e: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let draws = delta_e.len() as f64;
+    let average = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / draws;
+    let mean_delta = average(&mut delta_e.iter().copied());
+    let mean: Vec<f64> = (0..nodes)
+        .map(|i| average(&mut x.iter().skip(i).step_by(nodes).copied()))
+        .collect();
+    // Blocks of draws are summed in order, so that the threads do not change the bits.
+    let blocks: Vec<(DVector<f64>, DMatrix<f64>)> = x
+        .par_chunks(BLOCK * nodes)
+        .zip(delta_e.par_chunks(BLOCK))
+        .map(|(x, delta)| {
+            let x = DMatrix::from_fn(nodes, delta.len(), |i, k| x[k * nodes + i] - mean[i]);
+            let weight = DVector::from_fn(delta.len(), |k, _| mean_delta - delta[k]);
+            let mut weighted = x.clone();
+            for (mut column, w) in weighted.column_iter_mut().zip(&weight) {
+                column *= *w;
+            }
+            (&x * &weight, weighted * x.transpose())
+        })
+        .collect();
+    let mut mean_bias = DVector::zeros(nodes);
+    let mut covariance_bias = DMatrix::zeros(nodes, nodes);
+    for (mean, covariance) in blocks {
+        mean_bias += mean / draws;
+        covariance_bias += covariance / draws;
     }
-    let covariance = sum / n;
     (
-        -covariance,
-        ((square / n - covariance * covariance).max(0.0) / n).sqrt(),
+        mean_bias.as_slice().to_vec(),
+        covariance_bias.as_slice().to_vec(),
     )
 }
 
@@ -183,19 +254,19 @@ mod tests {
     #[test]
     fn predicted_bias_of_the_quartic() {
         let energy = |x: f64| 2.0 * (x.powi(4) / 4.0 - x * x / 2.0);
-        let (mut f, mut d) = (Vec::new(), Vec::new());
+        let (mut draws, mut d) = (Vec::new(), Vec::new());
         for k in -4000..=4000 {
             let x = f64::from(k) * 1e-3;
             let copies = ((-energy(x)).exp() * 200.0).round() as usize;
             let gradient = 2.0 * (x.powi(3) - x);
             let laplacian = 2.0 * (3.0 * x * x - 1.0);
-            f.extend(std::iter::repeat_n(x * x, copies));
+            draws.extend(std::iter::repeat_n(x, copies));
             d.extend(std::iter::repeat_n(
                 0.5 * laplacian - 0.25 * gradient * gradient,
                 copies,
             ));
         }
-        let relative = 0.025 * first_order_bias(&f, &d).0 / 0.893_464_97;
+        let relative = 0.025 * first_order_bias(&draws, 1, &d).1[0] / 0.893_464_97;
         assert!((relative + 1.2e-2).abs() < 1.5e-3, "{relative}");
     }
 

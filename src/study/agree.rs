@@ -9,46 +9,16 @@ use super::measure::{Measured, select};
 use crate::diagnostics::{self, Moments};
 use crate::record::Comparison;
 use crate::sampler::Samples;
-use rayon::prelude::*;
 
 /// Predicted first-order bias of the mean and covariance at step `h`, from the draws themselves.
 pub fn predicted_bias(measured: &Measured, samples: &Samples, h: f64) -> Moments {
     let n = measured.free.len();
     let values = select(samples, &measured.free);
-    let mean = &measured.moments.mean;
-    let centred: Vec<f64> = values
-        .chunks(n)
-        .flat_map(|x| x.iter().zip(mean).map(|(v, m)| v - m))
-        .collect();
-    let delta = &measured.delta_energy;
-    let mean_bias: Vec<f64> = (0..n)
-        .into_par_iter()
-        .map(|i| {
-            let f: Vec<f64> = centred.iter().skip(i).step_by(n).copied().collect();
-            h * diagnostics::first_order_bias(&f, delta).0
-        })
-        .collect();
-    let covariance_bias: Vec<f64> = (0..n * n)
-        .into_par_iter()
-        .map(|k| {
-            let (i, j) = (k / n, k % n);
-            if j < i {
-                return 0.0;
-            }
-            let f: Vec<f64> = centred.chunks(n).map(|x| x[i] * x[j]).collect();
-            h * diagnostics::first_order_bias(&f, delta).0
-        })
-        .collect();
-    let covariance = (0..n * n)
-        .map(|k| {
-            let (i, j) = (k / n, k % n);
-            covariance_bias[i.min(j) * n + i.max(j)]
-        })
-        .collect();
+    let (mean, covariance) = diagnostics::first_order_bias(&values, n, &measured.delta_energy);
     Moments {
-        mean: mean_bias,
+        mean: mean.iter().map(|v| h * v).collect(),
         mean_se: vec![0.0; n],
-        covariance,
+        covariance: covariance.iter().map(|v| h * v).collect(),
         covariance_se: vec![0.0; n * n],
     }
 }

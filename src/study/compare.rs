@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 
 /// R-hat up to which a reference chain counts as mixed (arXiv 1903.08008).
 const RHAT_LIMIT: f64 = 1.01;
+/// R-hat up to which a sampler's own agreement is called established: its standard errors come from independent chains
+/// and stay right when a chain has not seen everything, so only the memory of the start must be gone (the older limit).
+const RHAT_LIMIT_OTHERS: f64 = 1.1;
 /// p-value below which two laws are called different.
 const P_LIMIT: f64 = 1e-3;
 
@@ -305,7 +308,10 @@ fn verdicts(
             let name = &outcome.record.name;
             let rows: Vec<&Comparison> = comparisons.iter().filter(|c| &c.a == name).collect();
             let p = rows.iter().filter_map(|c| c.p_value).reduce(f64::min)?;
-            let mixed = outcome.record.rhat_max.is_none_or(|r| r <= RHAT_LIMIT);
+            let mixed = outcome
+                .record
+                .rhat_max
+                .is_none_or(|r| r <= RHAT_LIMIT_OTHERS);
             let established = if p < P_LIMIT {
                 Established::Decided(false)
             } else if mixed {
@@ -319,8 +325,8 @@ fn verdicts(
                 .rhat_max
                 .zip(outcome.record.device_seconds)
                 .and_then(|(r, seconds)| {
-                    (r > RHAT_LIMIT && p >= P_LIMIT)
-                        .then(|| seconds * ((r - 1.0) / (RHAT_LIMIT - 1.0) - 1.0))
+                    (r > RHAT_LIMIT_OTHERS && p >= P_LIMIT)
+                        .then(|| seconds * ((r - 1.0) / (RHAT_LIMIT_OTHERS - 1.0) - 1.0))
                 });
             Some(Verdict {
                 claim: format!(

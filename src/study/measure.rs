@@ -89,8 +89,11 @@ impl Measured {
             let per_node: Vec<(f64, f64)> = (0..free.len())
                 .into_par_iter()
                 .map(|k| {
-                    let trace: Vec<f64> =
-                        values.iter().skip(k).step_by(free.len()).copied().collect();
+                    let trace: Vec<f64> = samples
+                        .x
+                        .chunks(nodes)
+                        .map(|x| f64::from(x[free[k]]))
+                        .collect();
                     (
                         diagnostics::effective_sample_size(&trace, chains, draws),
                         diagnostics::split_rhat(&trace, chains, draws),

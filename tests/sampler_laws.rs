@@ -1,0 +1,354 @@
+//! Every sampler against the exact law of its energy, free and clamped. Each statistical check states its false-alarm
+//! rate, and its mutation (another temperature, another convention) is shown to fail the same check.
+
+#![allow(clippy::needless_range_loop)]
+
+use thermochip::diagnostics::{first_order_bias, moments};
+use thermochip::energy::{ContinuousEnergy, Couplings, Ising, Model, SoftSpin, exact};
+use thermochip::hardware::{Die, Scale, card, program};
+use thermochip::sampler::{
+    AnalogSampler, ChainState, Clamp, Follow, GibbsSampler, Horizon, LangevinSampler, Phase,
+    Sampler, Samples, StepRule,
+};
+use thermochip::testing::assertions::{agrees, counts_match};
+
+/// Per check; there are fewer than forty in this file.
+const FALSE_ALARM: f64 = 2e-7;
+
+fn soft(fields: [f64; 2], coupling: f64) -> SoftSpin {
+    let couplings = Couplings::new(2, vec![(0, 1, coupling)]).unwrap();
+    SoftSpin::new(vec![-0.5, 0.8], vec![0.6, 0.3], fields.to_vec(), couplings).unwrap()
+}
+
+fn chip(name: &str, model: &Model, chains: usize, rule: StepRule) -> Box<dyn Sampler> {
+    let die = Die::fabricate(&card::card(name).unwrap(), None, None).unwrap();
+    let programmed = program(&die, model, Scale::Fixed(1.0)).unwrap();
+    let (scheme, silent) = ("euler-maruyama", Follow::silent());
+    Box::new(AnalogSampler::<f32>::new(programmed, chains, (1, 0), rule, scheme, silent).unwrap())
+}
+
+fn langevin(model: &Model, chains: usize, adjusted: bool, step: Option<f64>) -> Box<dyn Sampler> {
+    let silent = Follow::silent();
+    let sampler = LangevinSampler::<f64>::new(model, chains, (2, 0), adjusted, step, 0.01, silent);
+    Box::new(sampler.unwrap())
+}
+
+fn gibbs(model: &Model, chains: usize) -> Box<dyn Sampler> {
+    Box::new(GibbsSampler::new(model, chains, (3, 0), Follow::silent()).unwrap())
+}
+
+fn widen(samples: &Samples) -> Vec<f64> {
+    samples.x.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Means and covariances of the draws are those of `energy`, once the scheme's first-order bias at `step` is taken off.
+fn has_law(samples: &Samples, energy: &SoftSpin, step: f64) -> Result<(), String> {
+    let n = samples.nodes;
+    let x = widen(samples);
+    let got = moments(&x, samples.chains, samples.draws, n);
+    let delta: Vec<f64> = x
+        .chunks(n)
+        .map(|x| {
+            let mut gradient = vec![0.0; n];
+            energy.gradient(x, &mut gradient);
+            let square: f64 = gradient.iter().map(|g| g * g).sum();
+            0.5 * energy.laplacian(x) - 0.25 * square
+        })
+        .collect();
+    let (mean_bias, covariance_bias) = first_order_bias(&x, n, &delta);
+    let wanted = exact::quadrature(energy).unwrap();
+    for i in 0..n {
+        let expected = wanted.mean[i] + step * mean_bias[i];
+        agrees("mean", got.mean[i], got.mean_se[i], expected, FALSE_ALARM)?;
+        for j in i..n {
+            let k = i * n + j;
+            let expected = wanted.covariance[(i, j)] + step * covariance_bias[k];
+            let se = got.covariance_se[k];
+            agrees("covariance", got.covariance[k], se, expected, FALSE_ALARM)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same energy at inverse temperature β.
+fn at_beta(energy: &SoftSpin, beta: f64) -> SoftSpin {
+    let scaled = |v: &[f64]| v.iter().map(|v| beta * v).collect::<Vec<_>>();
+    let mut couplings = energy.couplings.clone();
+    couplings
+        .set_values(&scaled(energy.couplings.values()))
+        .unwrap();
+    SoftSpin::new(
+        scaled(&energy.j2),
+        scaled(&energy.j4),
+        scaled(&energy.fields),
+        couplings,
+    )
+    .unwrap()
+}
+
+/// Chip, ULA and MALA on two coupled soft spins; a temperature 4 % off is rejected.
+#[test]
+fn samplers_of_real_variables_have_the_boltzmann_law() {
+    let energy = soft([0.3, -0.2], 0.7);
+    let model = Model::SoftSpin(energy.clone());
+    let (chains, step) = (2048, 0.01);
+    let tau = 100e-9;
+    for mut sampler in [
+        chip(
+            "soft_spin_cmos",
+            &model,
+            chains,
+            StepRule::Seconds(step * tau),
+        ),
+        langevin(&model, chains, false, Some(step)),
+        langevin(&model, chains, true, Some(0.3)),
+    ] {
+        let name = sampler.describe().name;
+        let (unit, bias_step) = if name == "mala" {
+            (0.3, 0.0)
+        } else {
+            (step, step)
+        };
+        let steps = |time: f64| Horizon::Steps((time / unit) as u64);
+        let run = sampler
+            .run(&Phase {
+                burn_in: steps(15.0),
+                duration: steps(60.0),
+                every: Some(steps(1.2)),
+                clamp: None,
+            })
+            .unwrap();
+        has_law(&run.samples, &energy, bias_step).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for beta in [0.96, 1.04] {
+            let mutated = has_law(&run.samples, &at_beta(&energy, beta), bias_step);
+            assert!(mutated.is_err(), "{name} cannot tell beta = {beta}");
+        }
+    }
+}
+
+/// With node 1 held, node 0 has its conditional law in every sampler: the field b + J v; forgetting J is rejected.
+#[test]
+fn a_clamped_node_leaves_the_conditional_law_to_the_others() {
+    let energy = soft([0.3, -0.2], 0.7);
+    let model = Model::SoftSpin(energy.clone());
+    let (chains, step, held) = (4096, 0.01, 1.3);
+    for mut sampler in [
+        chip(
+            "soft_spin_cmos",
+            &model,
+            chains,
+            StepRule::Seconds(step * 100e-9),
+        ),
+        langevin(&model, chains, false, Some(step)),
+        langevin(&model, chains, true, Some(0.3)),
+    ] {
+        let name = sampler.describe().name;
+        let (unit, bias_step) = if name == "mala" {
+            (0.3, 0.0)
+        } else {
+            (step, step)
+        };
+        let steps = |time: f64| Horizon::Steps((time / unit) as u64);
+        let run = sampler
+            .run(&Phase {
+                burn_in: steps(15.0),
+                duration: steps(30.0),
+                every: Some(steps(1.2)),
+                clamp: Some(Clamp {
+                    nodes: vec![1],
+                    values: vec![held; chains],
+                }),
+            })
+            .unwrap();
+        let rows = run.samples.x.chunks(2);
+        assert!(rows.clone().all(|x| x[1] == held as f32), "{name} moved it");
+        let free = Samples {
+            nodes: 1,
+            x: rows.map(|x| x[0]).collect(),
+            ..run.samples.clone()
+        };
+        let conditional = |field: f64| {
+            SoftSpin::new(vec![-0.5], vec![0.6], vec![field], Couplings::empty(1)).unwrap()
+        };
+        has_law(&free, &conditional(0.3 + 0.7 * held), bias_step)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(has_law(&free, &conditional(0.3), bias_step).is_err());
+    }
+}
+
+fn spins() -> Ising {
+    let list = vec![(0, 1, 0.8), (1, 2, -0.5), (2, 3, 0.6), (0, 3, 0.4)];
+    Ising::new(vec![0.3, -0.2, 0.1, 0.5], Couplings::new(4, list).unwrap()).unwrap()
+}
+
+/// Counts of the 2ⁿ states of the given nodes in the last draw of each chain: independent draws.
+fn state_counts(samples: &Samples, nodes: &[usize]) -> Vec<u64> {
+    let mut counts = vec![0; 1 << nodes.len()];
+    for x in samples.x.chunks(samples.nodes) {
+        let bits = nodes.iter().enumerate();
+        counts[bits.fold(0, |s, (k, &i)| s | usize::from(x[i] > 0.0) << k)] += 1;
+    }
+    counts
+}
+
+fn last_draw(sampler: &mut dyn Sampler, clamp: Option<Clamp>) -> Samples {
+    let horizon = if sampler.describe().kind == "analog" {
+        Horizon::Seconds(40.0 * 100e-9)
+    } else {
+        Horizon::Steps(60)
+    };
+    let phase = Phase {
+        burn_in: Horizon::Steps(0),
+        duration: horizon,
+        every: None,
+        clamp,
+    };
+    sampler.run(&phase).unwrap().samples
+}
+
+/// The p-bit chip and Gibbs on four spins, against enumeration; reading P(+1) = σ(I) for σ(2I) is rejected.
+#[test]
+fn samplers_of_spins_have_the_boltzmann_law() {
+    let energy = spins();
+    let model = Model::Ising(energy.clone());
+    let chains = 40_000;
+    let rule = StepRule::Auto(0.01);
+    for mut sampler in [
+        chip("pbit_cmos_subthreshold", &model, chains, rule),
+        gibbs(&model, chains),
+    ] {
+        let name = sampler.describe().name;
+        let counts = state_counts(&last_draw(&mut *sampler, None), &[0, 1, 2, 3]);
+        let p = exact::enumerate(&energy).unwrap().probabilities;
+        counts_match(&counts, &p, FALSE_ALARM).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let halved = |v: &[f64]| v.iter().map(|v| 0.5 * v).collect::<Vec<_>>();
+        let mut couplings = energy.couplings.clone();
+        couplings
+            .set_values(&halved(energy.couplings.values()))
+            .unwrap();
+        let mutated = Ising::new(halved(&energy.fields), couplings).unwrap();
+        let p = exact::enumerate(&mutated).unwrap().probabilities;
+        assert!(counts_match(&counts, &p, FALSE_ALARM).is_err());
+    }
+}
+
+/// With spins 1 and 3 held, per chain at different values, the others have their conditional law.
+#[test]
+fn clamped_spins_leave_the_conditional_law_to_the_others() {
+    let energy = spins();
+    let model = Model::Ising(energy.clone());
+    let chains = 40_000;
+    let values = |chain: usize| {
+        if chain.is_multiple_of(2) {
+            [1.0, -1.0]
+        } else {
+            [-1.0, -1.0]
+        }
+    };
+    for mut sampler in [
+        chip(
+            "pbit_cmos_subthreshold",
+            &model,
+            chains,
+            StepRule::Auto(0.01),
+        ),
+        gibbs(&model, chains),
+    ] {
+        let name = sampler.describe().name;
+        let clamp = Clamp {
+            nodes: vec![1, 3],
+            values: (0..chains).flat_map(values).collect(),
+        };
+        let all = last_draw(&mut *sampler, Some(clamp));
+        for (chain, x) in all.x.chunks(4).enumerate() {
+            assert_eq!([f64::from(x[1]), f64::from(x[3])], values(chain), "{name}");
+        }
+        for parity in 0..2 {
+            let half = Samples {
+                chains: chains / 2,
+                x: all
+                    .x
+                    .chunks(4)
+                    .skip(parity)
+                    .step_by(2)
+                    .flatten()
+                    .copied()
+                    .collect(),
+                ..all.clone()
+            };
+            let counts = state_counts(&half, &[0, 2]);
+            let conditional = |held: [f64; 2]| {
+                let fields = vec![
+                    0.3 + 0.8 * held[0] + 0.4 * held[1],
+                    0.1 - 0.5 * held[0] + 0.6 * held[1],
+                ];
+                let free = Ising::new(fields, Couplings::empty(2)).unwrap();
+                exact::enumerate(&free).unwrap().probabilities
+            };
+            counts_match(&counts, &conditional(values(parity)), FALSE_ALARM)
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
+            let swapped = conditional(values(1 - parity));
+            assert!(counts_match(&counts, &swapped, FALSE_ALARM).is_err());
+        }
+    }
+}
+
+/// V7: mean and variance of the thermodynamic neuron (J2 = J4 = kT = 1) at t = 0.2 and 1 from x(0) = 0, on the chip.
+///
+/// The table has four digits (half a unit of the last is allowed), and the step's weak error is below 2e-4. A chip that
+/// runs 5 % too fast, and one whose noise is 3 % too strong, are rejected at t = 0.2.
+#[test]
+fn the_neurons_transient_is_the_published_one() {
+    let chains = 100_000;
+    let table = [
+        (0.0, [0.0, 0.2052], [0.0, 0.2340]),
+        (1.0, [0.13944, 0.2022], [0.2263, 0.2199]),
+        (5.0, [0.65241, 0.1458], [0.8419, 0.0989]),
+    ];
+    let tau = 100e-9;
+    let measure = |field: f64, time: f64| {
+        let energy = SoftSpin::new(vec![1.0], vec![1.0], vec![field], Couplings::empty(1)).unwrap();
+        let rule = StepRule::Seconds(5e-4 * tau);
+        let mut chip = chip("soft_spin_cmos", &Model::SoftSpin(energy), chains, rule);
+        let start = ChainState {
+            values: vec![0.0; chains],
+            streams: None,
+        };
+        chip.restore(&start).unwrap();
+        let run = chip.run(&Phase {
+            burn_in: Horizon::Steps(0),
+            duration: Horizon::Seconds(time * tau),
+            every: None,
+            clamp: None,
+        });
+        widen(&run.unwrap().samples)
+    };
+    let matches = |x: &[f64], [mean, variance]: [f64; 2]| -> Result<(), String> {
+        let got = moments(x, chains, 1, 1);
+        // The uncertainty of table and step widens the standard error, as a bound on a systematic error does.
+        let slack = |se: f64, systematic: f64| se + systematic / 5.0;
+        agrees(
+            "mean",
+            got.mean[0],
+            slack(got.mean_se[0], 2.5e-4),
+            mean,
+            FALSE_ALARM,
+        )?;
+        let se = slack(got.covariance_se[0], 2.5e-4);
+        agrees("variance", got.covariance[0], se, variance, FALSE_ALARM)
+    };
+    for (field, early, late) in table {
+        let x = measure(field, 0.2);
+        matches(&x, early).unwrap_or_else(|e| panic!("I = {field}, t = 0.2: {e}"));
+        let louder: Vec<f64> = x.iter().map(|v| v * 1.03f64.sqrt()).collect();
+        assert!(
+            matches(&louder, early).is_err(),
+            "I = {field}: 3 % more noise passes"
+        );
+        matches(&measure(field, 1.0), late).unwrap_or_else(|e| panic!("I = {field}, t = 1: {e}"));
+    }
+    assert!(
+        matches(&measure(5.0, 0.21), table[2].1).is_err(),
+        "5 % too fast passes"
+    );
+}
