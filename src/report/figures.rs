@@ -70,8 +70,11 @@ fn digits(directory: &RunDirectory, name: &str) -> Option<Figure> {
     let mut plot = Plot::new(
         &format!("Digits drawn by {name}"),
         "sample",
-        "label clamped (0 on top)",
+        "label clamped",
     );
+    plot.rows = (0..classes)
+        .map(|k| (k as f64 + 0.5, k.to_string()))
+        .collect();
     plot.image = Some((
         grey_png(&image, width, -1.1, 1.1),
         [0.0, each as f64, 0.0, classes as f64],
@@ -142,8 +145,12 @@ fn couplings(arrays: &Arrays) -> Option<Figure> {
     let mut plot = Plot::new(
         &format!("Couplings J_ij (blue -{limit:.2}, white 0, red +{limit:.2})"),
         "node j",
-        "node i (0 on top)",
+        "node i",
     );
+    plot.rows = (0..n)
+        .step_by(20)
+        .map(|i| (i as f64, i.to_string()))
+        .collect();
     plot.image = Some((
         diverging_png(&matrix, n, limit),
         [0.0, n as f64, 0.0, n as f64],
@@ -196,7 +203,7 @@ fn trajectories(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
                     .collect();
                 plot.series.push((format!("node {node}"), Mark::Line(line)));
             }
-            plot.width = 620.0;
+            plot.width = 520.0;
             Some(figure(
                 &format!("trajectory-{name}"),
                 "A few nodes of the first chain.",

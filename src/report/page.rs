@@ -1,7 +1,7 @@
 //! The self-contained page.
 
 use super::figures::Figure;
-use super::table::{cells, comparison_cells, energy_cells, established};
+use super::table::{cells, comparison_cells, coupling_check, energy_cells, established, losses};
 use crate::record::RunRecord;
 use crate::units::format_si;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -10,7 +10,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-w
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ddd}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;white-space:nowrap}\
 td,th{padding:.25rem .6rem;border-bottom:1px solid #e5e5e5;text-align:left}th{background:#f5f5f5}\
-.grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 340px;max-width:620px}figure svg{width:100%;height:auto}\
+.grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 min(440px,100%);max-width:620px}figure svg{width:100%;height:auto}\
 figcaption{font-size:.85rem;color:#444}pre{overflow-x:auto;background:#f7f7f7;padding:.7rem;font-size:.78rem}\
 .yes{color:#00664b;font-weight:600}.NO{color:#b2182b;font-weight:600}.undecided{color:#8a5a00;font-weight:600}";
 
@@ -103,6 +103,11 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
                     p { "An error of 1 s.e. is what chance alone gives. The p-value is that of one law once the scheme's predicted bias is taken off." }
                     (table(&comparison_cells(run)))
                 }
+                @let losses = losses(run);
+                @if !losses.is_empty() {
+                    h2 { "What the imperfect die loses" }
+                    ul { @for line in &losses { li { (line) } } }
+                }
                 @if energy.len() > 1 {
                     h2 { "Energy by category" }
                     (table(&energy))
@@ -118,6 +123,7 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
                         @if let Some(j) = t.per_update.sample { ", " (format_si(j, "J")) " of sampling per update (writing: not stated)" }
                         "."
                     }
+                    @if let Some(check) = &t.coupling_check { p { (coupling_check(check)) "." } }
                 }
                 @if !run.program.is_empty() { h2 { "Requested against realised" } (table(&program(run))) }
                 h2 { "Figures" }

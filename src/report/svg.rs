@@ -33,6 +33,8 @@ pub(super) struct Plot {
     /// Draw y = x.
     pub identity: bool,
     pub log_y: bool,
+    /// For images, whose first row is on top: (distance from the top, label) instead of the ticks in y.
+    pub rows: Vec<(f64, String)>,
     /// PNG and its data range (x0, x1, y0, y1).
     pub image: Option<(Vec<u8>, [f64; 4])>,
     pub width: f64,
@@ -126,6 +128,29 @@ impl Plot {
         r
     }
 
+    /// (position in mapped y, label) of each tick.
+    fn y_ticks(&self, r: [f64; 4]) -> Vec<(f64, String)> {
+        if !self.rows.is_empty() {
+            let from_top = self.rows.iter();
+            return from_top.map(|(y, text)| (r[3] - y, text.clone())).collect();
+        }
+        if !self.log_y {
+            let ticks = ticks(r[2], r[3], 5.0).into_iter();
+            return ticks.map(|y| (y, label(y))).collect();
+        }
+        // 1, 2, 5 times powers of ten; powers alone when there are many of them.
+        let steps: &[f64] = if r[3] - r[2] > 2.5 {
+            &[1.0]
+        } else {
+            &[1.0, 2.0, 5.0]
+        };
+        (r[2].floor() as i32..=r[3].ceil() as i32)
+            .flat_map(|k| steps.iter().map(move |m| m * 10f64.powi(k)))
+            .map(|value| (value.log10(), label(value)))
+            .filter(|(y, _)| (r[2]..=r[3]).contains(y))
+            .collect()
+    }
+
     /// The SVG.
     pub(super) fn render(&self) -> String {
         let r = self.limits();
@@ -149,16 +174,8 @@ impl Plot {
                 label(x)
             );
         }
-        for y in ticks(r[2], r[3], 5.0) {
+        for (y, text) in self.y_ticks(r) {
             let at = raw_py(y);
-            let text = if self.log_y {
-                label(10f64.powf(y))
-            } else {
-                label(y)
-            };
-            if self.log_y && (y - y.round()).abs() > 1e-6 && r[3] - r[2] > 1.5 {
-                continue;
-            }
             let _ = write!(
                 s,
                 "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6e6e6\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#333\">{text}</text>",

@@ -1,6 +1,6 @@
 //! The table that a run prints.
 
-use crate::record::{Established, Metric, RunRecord};
+use crate::record::{CouplingCheck, Established, Metric, RunRecord};
 use crate::units::format_si;
 use std::collections::BTreeSet;
 
@@ -148,6 +148,57 @@ pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
     rows
 }
 
+/// Couplings learned through the chip against those learned digitally, in one sentence.
+pub(super) fn coupling_check(check: &CouplingCheck) -> String {
+    format!(
+        "couplings through {} and {}: rms difference {:.2} standard errors ({:.2} by chance), p = {:.3} ({} repeats of {} updates)",
+        check.a,
+        check.b,
+        check.rms_z,
+        check.rms_z_expected,
+        check.p_value,
+        check.repeats,
+        check.updates
+    )
+}
+
+/// What each imperfect die does worse than the ideal chip: every metric that both have, side by side.
+pub(super) fn losses(run: &RunRecord) -> Vec<String> {
+    let Some(ideal) = run.samplers.iter().find(|s| s.name == "analog-ideal") else {
+        return Vec::new();
+    };
+    let dies = run.samplers.iter().filter(|s| s.kind == "analog");
+    dies.filter(|s| s.name != ideal.name)
+        .map(|die| {
+            let mut facts = Vec::new();
+            for (name, metric) in &die.metrics {
+                let Some(other) = ideal.metrics.get(name).filter(|_| !name.contains("floor"))
+                else {
+                    continue;
+                };
+                let mut fact = format!(
+                    "{name} {} instead of {}",
+                    with_error(metric),
+                    with_error(other)
+                );
+                let paired = run
+                    .comparisons
+                    .iter()
+                    .find(|c| c.a == die.name && c.b == ideal.name && &c.metric == name);
+                if let Some(c) = paired {
+                    let metric = Metric {
+                        value: c.value,
+                        se: c.se,
+                    };
+                    fact += &format!(" (difference {}, paired)", with_error(&metric));
+                }
+                facts.push(fact);
+            }
+            format!("{}: {}", die.name, facts.join("; "))
+        })
+        .collect()
+}
+
 /// The run as text: samplers, energy by category with provenance, comparisons, verdicts, warnings.
 pub fn table(run: &RunRecord) -> String {
     let mut text = aligned(&cells(run));
@@ -168,21 +219,19 @@ pub fn table(run: &RunRecord) -> String {
     if !run.comparisons.is_empty() {
         text += &format!("\n{}", aligned(&comparison_cells(run)));
     }
+    let losses = losses(run);
+    if !losses.is_empty() {
+        text += &format!(
+            "\nwhat the imperfect die loses\n  {}\n",
+            losses.join("\n  ")
+        );
+    }
     if let Some(check) = run
         .training
         .as_ref()
         .and_then(|t| t.coupling_check.as_ref())
     {
-        text += &format!(
-            "\ncouplings through {} and {}: rms difference {:.2} standard errors ({:.2} by chance), p = {:.3} ({} repeats of {} updates)\n",
-            check.a,
-            check.b,
-            check.rms_z,
-            check.rms_z_expected,
-            check.p_value,
-            check.repeats,
-            check.updates
-        );
+        text += &format!("\n{}\n", coupling_check(check));
     }
     for v in &run.verdicts {
         text += &format!(
