@@ -57,3 +57,8 @@ pub mod study;
 pub mod testing;
 pub mod training;
 pub mod units;
+
+/// The README's example, compiled and run as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -310,10 +310,7 @@ fn the_neurons_transient_is_the_published_one() {
         let energy = SoftSpin::new(vec![1.0], vec![1.0], vec![field], Couplings::empty(1)).unwrap();
         let rule = StepRule::Seconds(5e-4 * tau);
         let mut chip = chip("soft_spin_cmos", &Model::SoftSpin(energy), chains, rule);
-        let start = ChainState {
-            values: vec![0.0; chains],
-            streams: None,
-        };
+        let start = ChainState::at(vec![0.0; chains]);
         chip.restore(&start).unwrap();
         let run = chip.run(&Phase {
             burn_in: Horizon::Steps(0),

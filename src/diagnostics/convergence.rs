@@ -55,41 +55,45 @@ pub fn effective_sample_size(x: &[f64], chains: usize, draws: usize) -> f64 {
             .iter()
             .zip(&means)
             .map(|(h, m)| {
-                (0..n - lag)
-                    .map(|t| (h[t] - m) * (h[t + lag] - m))
-                    .sum::<f64>()
-                    / n as f64
+                let pairs = h[..n - lag].iter().zip(&h[lag..]);
+                pairs.map(|(a, b)| (a - m) * (b - m)).sum::<f64>() / n as f64
             })
             .sum::<f64>()
             / halves.len() as f64;
-        // ArviZ's ρ_t = 1 − (W − n/(n−1)·γ_t)/var⁺.
-        1.0 - (within - autocovariance * n as f64 / (n as f64 - 1.0)) / total
+        1.0 - (within - autocovariance) / total
     };
+    // Pairs (ρ_2k, ρ_2k+1) while their sum is positive.
     let mut rho = vec![1.0, correlation(1)];
+    let (mut even, mut odd) = (rho[0], rho[1]);
     let mut t = 1;
-    while t + 2 < n && rho[t - 1] + rho[t] > 0.0 {
-        let (even, odd) = (correlation(t + 1), correlation(t + 2));
-        rho.push(even);
-        rho.push(odd);
+    while t + 3 < n && even + odd > 0.0 {
+        (even, odd) = (correlation(t + 1), correlation(t + 2));
+        rho.extend(if even + odd >= 0.0 {
+            [even, odd]
+        } else {
+            [0.0; 2]
+        });
         t += 2;
     }
-    // Pairs while positive, made monotone; then ArviZ's closing half term.
-    let mut pairs: Vec<f64> = rho
-        .chunks(2)
-        .filter(|p| p.len() == 2)
-        .map(|p| p[0] + p[1])
-        .collect();
-    let kept = pairs.iter().position(|p| *p < 0.0).unwrap_or(pairs.len());
-    let closing = pairs
-        .get(kept)
-        .and(rho.get(2 * kept))
-        .copied()
-        .unwrap_or(0.0)
-        .max(0.0);
-    pairs.truncate(kept);
-    for k in 1..pairs.len() {
-        pairs[k] = pairs[k].min(pairs[k - 1]);
+    if t == 1 {
+        // No pair could be added: ArviZ's smallest autocorrelation time.
+        return count * count.log10();
     }
-    let tau = (-1.0 + 2.0 * pairs.iter().sum::<f64>() + closing).max(1.0 / count.log10());
-    count / tau
+    // The sum runs over 0..=last; the first term beyond it counts half, if positive.
+    let last = t - 2;
+    if even > 0.0 {
+        rho[last + 1] = even;
+    }
+    // Pairs must not grow again.
+    let mut t = 1;
+    while t + 2 <= last {
+        let before = rho[t - 1] + rho[t];
+        if rho[t + 1] + rho[t + 2] > before {
+            rho[t + 1] = 0.5 * before;
+            rho[t + 2] = 0.5 * before;
+        }
+        t += 2;
+    }
+    let tau = -1.0 + 2.0 * rho[..=last].iter().sum::<f64>() + rho[last + 1];
+    count / tau.max(1.0 / count.log10())
 }

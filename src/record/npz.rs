@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use npyz::WriterBuilder;
-use npyz::zip::{CompressionMethod, ZipWriter, write::FileOptions};
+use npyz::zip::{CompressionMethod, DateTime, ZipWriter, write::FileOptions};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -73,6 +73,8 @@ fn write_all(path: &Path, arrays: &[(&str, Array)]) -> io::Result<()> {
         };
         let options = FileOptions::default()
             .compression_method(method)
+            // The same arrays give the same file, whenever they are written.
+            .last_modified_time(DateTime::default())
             .large_file(bytes.len() as u64 > u64::from(u32::MAX));
         archive.start_file(npyz::npz::file_name_from_array_name(name), options)?;
         archive.write_all(&bytes)?;

@@ -189,11 +189,15 @@ impl<R: Real> Sampler for AnalogSampler<R> {
         ChainState {
             values: self.ensemble.values(),
             streams: Some(streams),
+            adapted: self.stiffness.numbers(),
         }
     }
 
     fn restore(&mut self, state: &ChainState) -> Result<()> {
         self.ensemble.set_values(&state.values)?;
+        if !state.adapted.is_empty() {
+            self.stiffness.remember(&state.adapted)?;
+        }
         if let Some(streams) = &state.streams {
             let short =
                 || Error::invalid("state.streams", "a short entry", "a state of this sampler");

@@ -205,10 +205,19 @@ impl<R: Real> Sampler for LangevinSampler<R> {
         ChainState {
             values: self.ensemble.values(),
             streams: streams(&self.ensemble),
+            adapted: [
+                vec![self.tuned.unwrap_or(f64::NAN)],
+                self.stiffness.numbers(),
+            ]
+            .concat(),
         }
     }
 
     fn restore(&mut self, state: &ChainState) -> Result<()> {
+        if let [tuned, rest @ ..] = &state.adapted[..] {
+            self.tuned = Some(*tuned).filter(|v| !v.is_nan());
+            self.stiffness.remember(rest)?;
+        }
         restore(&mut self.ensemble, state)
     }
 
@@ -303,6 +312,7 @@ impl Sampler for GibbsSampler {
         ChainState {
             values: self.ensemble.values(),
             streams: streams(&self.ensemble),
+            adapted: Vec::new(),
         }
     }
 

@@ -105,6 +105,28 @@ impl StiffnessTracker {
         }
     }
 
+    /// Everything it remembers, as numbers.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let value = self.value.unwrap_or(f64::NAN);
+        std::iter::once(value)
+            .chain(self.at.iter().copied())
+            .collect()
+    }
+
+    /// Takes back what [`Self::numbers`] gave.
+    ///
+    /// # Errors
+    /// Numbers of another model.
+    pub(super) fn remember(&mut self, numbers: &[f64]) -> Result<()> {
+        if numbers.len() != self.at.len() + 1 {
+            let expected = format!("{} numbers", self.at.len() + 1);
+            return Err(Error::invalid("state.adapted", numbers.len(), expected));
+        }
+        self.value = Some(numbers[0]).filter(|v| !v.is_nan());
+        self.at = numbers[1..].to_vec();
+        Ok(())
+    }
+
     pub(super) fn value(&self) -> Option<f64> {
         self.value
     }

@@ -76,6 +76,20 @@ pub struct ChainState {
     pub values: Vec<f64>,
     /// Opaque stream positions and hidden device state, one entry per chain; `None` on restore keeps the current ones.
     pub streams: Option<Vec<Vec<u64>>>,
+    /// Opaque numbers that the sampler has adapted (its step, and what that was chosen for); empty on restore keeps the
+    /// current ones.
+    pub adapted: Vec<f64>,
+}
+
+impl ChainState {
+    /// Chains at `values[chain * nodes + node]`, streams and adapted numbers as they are.
+    pub fn at(values: Vec<f64>) -> Self {
+        ChainState {
+            values,
+            streams: None,
+            adapted: Vec::new(),
+        }
+    }
 }
 
 /// One phase of sampling.

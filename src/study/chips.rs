@@ -354,10 +354,7 @@ impl Prepared {
                 }
             })
             .collect();
-        ChainState {
-            values,
-            streams: None,
-        }
+        ChainState::at(values)
     }
 }
 

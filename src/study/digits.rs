@@ -41,10 +41,7 @@ pub fn classify(
     for (chain, row) in values.chunks_mut(nodes).zip(rows) {
         chain[pixels.clone()].copy_from_slice(&row[pixels.clone()]);
     }
-    sampler.restore(&ChainState {
-        values,
-        streams: None,
-    })?;
+    sampler.restore(&ChainState::at(values))?;
     let run = sampler.run(&Phase {
         clamp: Some(clamp),
         ..phase.clone()
@@ -102,10 +99,7 @@ pub fn generate(
             row[node] = label(chain, k);
         }
     }
-    sampler.restore(&ChainState {
-        values,
-        streams: None,
-    })?;
+    sampler.restore(&ChainState::at(values))?;
     let run = sampler.run(&Phase {
         every: None,
         clamp: Some(clamp),

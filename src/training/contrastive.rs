@@ -385,10 +385,7 @@ impl Trainer {
             .chunks(self.nodes)
             .flat_map(|chain| clamp.iter().map(|&node| chain[node]))
             .collect();
-        sampler.restore(&ChainState {
-            values: start.to_vec(),
-            streams: None,
-        })?;
+        sampler.restore(&ChainState::at(start.to_vec()))?;
         let run = sampler.run(&Phase {
             burn_in: Horizon::Steps(0),
             duration: horizon,

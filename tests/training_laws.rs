@@ -1,0 +1,289 @@
+//! Contrastive training against exact gradients: what CD and PCD move, through which sampler, and from where.
+//!
+//! Statistical checks state their false-alarm rate; each has a mutation (flipped sign, forgotten persistence, a shorter
+//! phase) that the same check rejects.
+
+use thermochip::energy::{
+    Couplings, DiscreteEnergy, Ising, Model, Parameters, Parametric, SoftSpin,
+};
+use thermochip::hardware::{Die, Scale, card::card, program};
+use thermochip::sampler::{
+    AnalogSampler, Follow, GibbsSampler, Horizon, LangevinSampler, Sampler, StepRule,
+};
+use thermochip::testing::assertions::agrees;
+use thermochip::training::{Checkpoint, Conditional, Method, OptimiserKind, Settings, Trainer};
+
+/// Per check; there are about a hundred in this file.
+const FALSE_ALARM: f64 = 1e-7;
+
+fn settings(method: Method, positive: Horizon, negative: Horizon) -> Settings {
+    Settings {
+        method,
+        positive,
+        negative,
+        conditional: None,
+        optimiser: OptimiserKind::Sgd { momentum: 0.0 },
+        learning_rate: 1.0,
+        decay: 1.0,
+        updates: 100,
+        weight_decay: 0.0,
+        seed: 5,
+    }
+}
+
+/// Three visible and two hidden spins, strong enough that one sweep does not forget the data.
+fn machine() -> Ising {
+    let list = vec![
+        (0, 1, 0.5),
+        (0, 3, 0.9),
+        (1, 3, -0.7),
+        (1, 4, 0.8),
+        (2, 4, -0.6),
+        (3, 4, 0.3),
+    ];
+    let fields = vec![0.2, -0.4, 0.1, 0.3, -0.2];
+    Ising::new(fields, Couplings::new(5, list).unwrap()).unwrap()
+}
+
+const ROWS: [[f64; 3]; 4] = [
+    [1.0, 1.0, -1.0],
+    [1.0, -1.0, 1.0],
+    [-1.0, 1.0, 1.0],
+    [1.0, 1.0, 1.0],
+];
+
+fn rows() -> Vec<Vec<f64>> {
+    ROWS.iter().map(|r| r.to_vec()).collect()
+}
+
+/// ⟨s_i⟩ then ⟨s_i s_j⟩ on the edges under p(s) ∝ weight(s) exp(−E(s)).
+fn statistics(energy: &Ising, weight: impl Fn(&[i8]) -> f64) -> Vec<f64> {
+    let (n, edges) = (energy.dim(), energy.couplings.edges());
+    let (mut sums, mut z) = (vec![0.0; n + edges.len()], 0.0);
+    for state in 0..1usize << n {
+        let s: Vec<i8> = (0..n)
+            .map(|i| if state >> i & 1 == 1 { 1 } else { -1 })
+            .collect();
+        let p = weight(&s) * (-energy.value(&s)).exp();
+        z += p;
+        for i in 0..n {
+            sums[i] += p * f64::from(s[i]);
+        }
+        for (k, &(i, j)) in edges.iter().enumerate() {
+            sums[n + k] += p * f64::from(s[i] * s[j]);
+        }
+    }
+    sums.iter().map(|v| v / z).collect()
+}
+
+/// The same with some nodes held at the data, averaged over the rows.
+fn held(energy: &Ising, nodes: &[usize]) -> Vec<f64> {
+    let mut mean = vec![0.0; energy.dim() + energy.couplings.edges().len()];
+    for row in ROWS {
+        let own = statistics(energy, |s| {
+            f64::from(u8::from(nodes.iter().all(|&i| f64::from(s[i]) == row[i])))
+        });
+        for (m, v) in mean.iter_mut().zip(own) {
+            *m += v / ROWS.len() as f64;
+        }
+    }
+    mean
+}
+
+fn flat(parameters: &Parameters) -> Vec<f64> {
+    [&parameters.fields[..], &parameters.couplings[..]].concat()
+}
+
+/// `got` is `expected` up to the scatter of `chains` products of spins in each of `phases` phases.
+fn is_gradient(got: &[f64], expected: &[f64], chains: usize, phases: f64) -> Result<(), String> {
+    let se = (phases / chains as f64).sqrt();
+    for (k, (g, e)) in got.iter().zip(expected).enumerate() {
+        agrees(&format!("component {k}"), *g, se, *e, FALSE_ALARM)?;
+    }
+    Ok(())
+}
+
+/// What one SGD update of rate 1 adds to the parameters.
+fn update(trainer: &mut Trainer, sampler: &mut dyn Sampler) -> Vec<f64> {
+    let before = flat(trainer.parameters());
+    trainer.step(sampler).unwrap();
+    let after = flat(trainer.parameters());
+    after.iter().zip(before).map(|(a, b)| a - b).collect()
+}
+
+fn gibbs(chains: usize) -> GibbsSampler {
+    GibbsSampler::new(&Model::Ising(machine()), chains, (9, 0), Follow::silent()).unwrap()
+}
+
+/// With phases long enough to forget their start, CD moves along ⟨s⟩_data − ⟨s⟩_model; the flipped sign is rejected.
+#[test]
+fn long_phases_give_the_exact_gradient() {
+    let (chains, energy) = (40_000, machine());
+    let long = Horizon::Steps(60);
+    let mut plain = settings(Method::Cd, long, long);
+    let exact: Vec<f64> = held(&energy, &[0, 1, 2])
+        .iter()
+        .zip(statistics(&energy, |_| 1.0))
+        .map(|(a, b)| a - b)
+        .collect();
+    let start = energy.parameters();
+    let edges = energy.couplings.edges();
+    let mut trainer = Trainer::new(plain.clone(), rows(), edges, start.clone()).unwrap();
+    let moved = update(&mut trainer, &mut gibbs(chains));
+    is_gradient(&moved, &exact, chains, 2.0).unwrap();
+    let flipped: Vec<f64> = moved.iter().map(|v| -v).collect();
+    assert!(is_gradient(&flipped, &exact, chains, 2.0).is_err());
+
+    // The conditional phase (visible 0 and 1 held, 2 free) adds its own difference, at its weight.
+    let weight = 2.0;
+    plain.conditional = Some(Conditional {
+        clamp: vec![0, 1],
+        weight,
+    });
+    let with: Vec<f64> = (0..exact.len())
+        .map(|k| exact[k] + weight * (held(&energy, &[0, 1, 2])[k] - held(&energy, &[0, 1])[k]))
+        .collect();
+    let mut trainer = Trainer::new(plain, rows(), edges, start).unwrap();
+    let moved = update(&mut trainer, &mut gibbs(chains));
+    is_gradient(&moved, &with, chains, 2.0 + 2.0 * weight * weight).unwrap();
+    assert!(is_gradient(&moved, &exact, chains, 2.0).is_err());
+}
+
+/// With one sweep per update and a vanishing rate, PCD's free phase reaches the model's law; CD's stays near the data.
+#[test]
+fn persistence_reaches_the_model_where_one_sweep_from_the_data_does_not() {
+    let (chains, energy) = (20_000, machine());
+    let model = statistics(&energy, |_| 1.0);
+    let free_mean = |method| {
+        let mut settings = settings(method, Horizon::Steps(20), Horizon::Steps(1));
+        settings.learning_rate = 1e-12;
+        let start = energy.parameters();
+        let mut trainer =
+            Trainer::new(settings, rows(), energy.couplings.edges(), start.clone()).unwrap();
+        let mut sampler = gibbs(chains);
+        for _ in 0..60 {
+            trainer.step(&mut sampler).unwrap();
+        }
+        let before = flat(trainer.parameters());
+        trainer.step(&mut sampler).unwrap();
+        let after = flat(trainer.parameters());
+        let positive = held(&energy, &[0, 1, 2]);
+        // gradient = positive − negative, so negative = positive − step/rate.
+        (0..model.len())
+            .map(|k| positive[k] - (after[k] - before[k]) / 1e-12)
+            .collect::<Vec<f64>>()
+    };
+    // The parameters keep steps of 1e-12 only to about 1e-16/1e-12 = 1e-4 of the gradient: far below the scatter.
+    is_gradient(&free_mean(Method::Pcd), &model, chains, 2.0).unwrap();
+    assert!(is_gradient(&free_mean(Method::Cd), &model, chains, 2.0).is_err());
+}
+
+fn soft() -> SoftSpin {
+    let couplings = Couplings::new(3, vec![(0, 1, 0.3), (0, 2, 0.6), (1, 2, -0.5)]).unwrap();
+    SoftSpin::new(vec![-1.0; 3], vec![0.5; 3], vec![0.1, -0.2, 0.3], couplings).unwrap()
+}
+
+const SOFT_ROWS: [[f64; 2]; 3] = [[1.0, 0.5], [-0.8, 1.1], [0.9, 1.2]];
+
+fn soft_trainer(negative: f64) -> Trainer {
+    let rows = SOFT_ROWS.iter().map(|r| r.to_vec()).collect();
+    let settings = settings(Method::Cd, Horizon::Time(3.0), Horizon::Time(negative));
+    let energy = soft();
+    Trainer::new(
+        settings,
+        rows,
+        energy.couplings.edges(),
+        energy.parameters(),
+    )
+    .unwrap()
+}
+
+fn chip(chains: usize, seed: u64) -> AnalogSampler<f32> {
+    let die = Die::fabricate(&card("soft_spin_cmos").unwrap(), None, None).unwrap();
+    let programmed = program(&die, &Model::SoftSpin(soft()), Scale::Fixed(1.0)).unwrap();
+    let (rule, silent) = (StepRule::Auto(0.02), Follow::silent());
+    AnalogSampler::new(
+        programmed,
+        chains,
+        (seed, 0),
+        rule,
+        "euler-maruyama",
+        silent,
+    )
+    .unwrap()
+}
+
+/// The ideal chip and digital Langevin, given the same stretch of time, take the same step in law; a chip whose free phase
+/// is a third shorter is told apart.
+#[test]
+fn the_chip_learns_what_digital_langevin_learns() {
+    let chains = 60_000;
+    let langevin = |seed| {
+        let model = Model::SoftSpin(soft());
+        let silent = Follow::silent();
+        LangevinSampler::<f32>::new(&model, chains, (seed, 1), false, None, 0.02, silent).unwrap()
+    };
+    let digital = update(&mut soft_trainer(0.6), &mut langevin(1));
+    let analog = update(&mut soft_trainer(0.6), &mut chip(chains, 2));
+    // Both trainers pick the same rows; x and its products have standard deviations below 1.5, in four phases.
+    let spread = 4.0 * 1.5f64.powi(2);
+    is_gradient(&analog, &digital, chains, spread).unwrap();
+    let shorter = update(&mut soft_trainer(0.4), &mut chip(chains, 2));
+    assert!(is_gradient(&shorter, &digital, chains, spread).is_err());
+}
+
+/// Six updates, and three, a checkpoint through bytes, and three more, end in the same bits.
+#[test]
+fn a_checkpoint_continues_to_the_same_bits() {
+    let pcd = || {
+        let rows = SOFT_ROWS.iter().map(|r| r.to_vec()).collect();
+        let mut settings = settings(Method::Pcd, Horizon::Time(0.3), Horizon::Time(0.6));
+        settings.optimiser = OptimiserKind::Adam;
+        settings.learning_rate = 0.01;
+        settings.conditional = Some(Conditional {
+            clamp: vec![0],
+            weight: 1.0,
+        });
+        let energy = soft();
+        Trainer::new(
+            settings,
+            rows,
+            energy.couplings.edges(),
+            energy.parameters(),
+        )
+        .unwrap()
+    };
+    let (mut whole, mut sampler) = (pcd(), chip(40, 3));
+    for _ in 0..6 {
+        whole.step(&mut sampler).unwrap();
+    }
+    let (mut first, mut sampler) = (pcd(), chip(40, 3));
+    for _ in 0..3 {
+        first.step(&mut sampler).unwrap();
+    }
+    let bytes = postcard::to_stdvec(&first.checkpoint(&sampler)).unwrap();
+    let saved: Checkpoint = postcard::from_bytes(&bytes).unwrap();
+    let (mut second, mut sampler) = (pcd(), chip(40, 4));
+    second.resume(saved, &mut sampler).unwrap();
+    for _ in 0..3 {
+        second.step(&mut sampler).unwrap();
+    }
+    assert_eq!(whole.parameters(), second.parameters());
+    assert_ne!(whole.parameters(), first.parameters());
+}
+
+/// A learning rate that throws the parameters away is an error that says which and when, not a NaN.
+#[test]
+fn divergence_is_reported() {
+    let rows = SOFT_ROWS.iter().map(|r| r.to_vec()).collect();
+    let mut wild = settings(Method::Cd, Horizon::Time(0.3), Horizon::Time(0.6));
+    wild.learning_rate = 1e5;
+    let energy = soft();
+    let mut trainer =
+        Trainer::new(wild, rows, energy.couplings.edges(), energy.parameters()).unwrap();
+    let error = trainer.step(&mut chip(40, 3)).unwrap_err().to_string();
+    assert!(
+        error.contains("at update 1") && error.contains("learning_rate"),
+        "{error}"
+    );
+}
