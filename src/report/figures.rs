@@ -27,6 +27,11 @@ fn values(arrays: &Arrays, name: &str) -> Option<Vec<f64>> {
     arrays.get(name).map(Array::values)
 }
 
+/// Heights of contour lines above the lowest point, kT.
+const CONTOURS: [f64; 6] = [0.1, 0.25, 0.45, 1.0, 2.0, 4.0];
+/// Readings of a path that is drawn over a landscape.
+const PATH: usize = 120;
+
 /// All figures that the directory has data for.
 pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     let mut figures = Vec::new();
@@ -141,14 +146,17 @@ fn couplings(arrays: &Arrays) -> Option<Figure> {
         matrix[i * n + j] = *value;
         matrix[j * n + i] = *value;
     }
-    let limit = couplings.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
+    let limit = couplings.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    if limit == 0.0 {
+        return None;
+    }
     let mut plot = Plot::new(
         &format!("Couplings J_ij (blue -{limit:.2}, white 0, red +{limit:.2})"),
         "node j",
         "node i",
     );
     plot.rows = (0..n)
-        .step_by(20)
+        .step_by(if n > 12 { 20 } else { 1 })
         .map(|i| (i as f64, i.to_string()))
         .collect();
     plot.image = Some((
@@ -188,19 +196,31 @@ fn trajectories(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
             let volts = values(&arrays, &format!("{name}_unit"))?
                 .first()
                 .is_some_and(|u| *u != 1.0);
+            let spins = data.iter().all(|v| v.abs() == 1.0);
             let mut plot = Plot::new(
                 &format!("Trajectories: {name}"),
                 if analog { "device time (us)" } else { "step" },
-                if volts { "node voltage (mV)" } else { "x" },
+                match (spins, volts) {
+                    (true, _) => "spins, one above the other",
+                    (_, true) => "node voltage (mV)",
+                    _ => "x",
+                },
             );
             let (time, unit) = (
                 if analog { 1e6 } else { 1.0 },
                 if volts { 1e3 } else { 1.0 },
             );
             for (k, node) in nodes.iter().take(4).enumerate() {
-                let line = (0..draws)
-                    .map(|d| (t[d] * time, data[d * width + k] * unit))
-                    .collect();
+                let level = |d: usize| {
+                    let value = data[d * width + k] * unit;
+                    // Spins one above the other, each about its own height.
+                    if spins {
+                        k as f64 + 0.35 * value
+                    } else {
+                        value
+                    }
+                };
+                let line = (0..draws).map(|d| (t[d] * time, level(d))).collect();
                 plot.series.push((format!("node {node}"), Mark::Line(line)));
             }
             plot.width = 520.0;
@@ -211,6 +231,31 @@ fn trajectories(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
             ))
         })
         .collect()
+}
+
+/// The line on which `values[row * n + column]` over `xs` × `xs` equals `level`, in pieces, by marching squares.
+fn contour(xs: &[f64], values: &[f64], level: f64) -> Vec<[(f64, f64); 2]> {
+    let n = xs.len();
+    let mut pieces = Vec::new();
+    for row in 0..n - 1 {
+        for column in 0..n - 1 {
+            let corners = [(0, 0), (0, 1), (1, 1), (1, 0)].map(|(dr, dc)| {
+                let (r, c) = (row + dr, column + dc);
+                (xs[c], xs[r], values[r * n + c] - level)
+            });
+            let mut crossings = Vec::new();
+            for k in 0..4 {
+                let (a, b) = (corners[k], corners[(k + 1) % 4]);
+                if (a.2 < 0.0) != (b.2 < 0.0) {
+                    let t = a.2 / (a.2 - b.2);
+                    crossings.push((a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1)));
+                }
+            }
+            // Two crossings, or four at a saddle.
+            pieces.extend(crossings.chunks_exact(2).map(|pair| [pair[0], pair[1]]));
+        }
+    }
+    pieces
 }
 
 fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
@@ -224,13 +269,14 @@ fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
         return Vec::new();
     };
     let n = xs.len();
-    // Contours as bands of energy; first row on top.
     let lowest = energy.iter().copied().fold(f64::INFINITY, f64::min);
-    let bands: Vec<f64> = (0..n * n)
-        .map(|k| {
-            let e = energy[(n - 1 - k / n) * n + k % n] - lowest;
-            (e / 0.35).floor().min(18.0)
-        })
+    // First row on top.
+    let shade: Vec<f64> = (0..n * n)
+        .map(|k| (energy[(n - 1 - k / n) * n + k % n] - lowest).min(8.0))
+        .collect();
+    let lines: Vec<[(f64, f64); 2]> = CONTOURS
+        .iter()
+        .flat_map(|level| contour(&xs, &energy, lowest + level))
         .collect();
     let (lo, hi) = (xs[0], xs[n - 1]);
     run.samplers
@@ -244,9 +290,10 @@ fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
             let data = x.values();
             let unit = values(&paths, &format!("{name}_unit"))?.first().copied()?;
             let mut plot = Plot::new(&format!("Energy landscape and paths: {name}"), "x", "y");
-            plot.image = Some((grey_png(&bands, n, -8.0, 40.0), [lo, hi, lo, hi]));
+            plot.image = Some((grey_png(&shade, n, 0.0, 24.0), [lo, hi, lo, hi]));
+            plot.contours.clone_from(&lines);
             for chain in 0..chains {
-                let line = (0..draws)
+                let line = (0..draws.min(PATH))
                     .map(|d| {
                         let at = (chain * draws + d) * 2;
                         (data[at] / unit, data[at + 1] / unit)
@@ -259,7 +306,7 @@ fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
             plot.height = 480.0;
             Some(figure(
                 &format!("landscape-{name}"),
-                "Bands of 0.35 kT (light is low) and the first four chains.",
+                &format!("Contours at {CONTOURS:?} kT above the lowest point, and the first {PATH} readings of four chains."),
                 plot.render(),
             ))
         })

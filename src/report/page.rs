@@ -51,9 +51,9 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             p.voltage_unit
                 .map_or_else(|| "-".to_owned(), |v| format_si(v, "V")),
             format_si(p.tau_seconds, "s"),
-            format!("{:.2e}", p.coupling_rms_error),
-            format!("{:.2e}", p.coupling_max_error),
-            format!("{:.2e}", p.field_rms_error),
+            format!("{:.2e}", p.coupling_rms_error.abs()),
+            format!("{:.2e}", p.coupling_max_error.abs()),
+            format!("{:.2e}", p.field_rms_error.abs()),
             optional(p.dac_step),
             p.clipped.to_string(),
             optional(p.excess_noise_share),
@@ -110,6 +110,7 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
                 }
                 @if energy.len() > 1 {
                     h2 { "Energy by category" }
+                    p { "Joules of all chains together; a device time is that of each, side by side." }
                     (table(&energy))
                     @if let Some(s) = run.samplers.iter().find(|s| s.kind == "analog") {
                         ul { @for (category, source) in &s.energy_joules.provenance { li { (category) ": " (source) } } }

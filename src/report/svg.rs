@@ -37,6 +37,8 @@ pub(super) struct Plot {
     pub rows: Vec<(f64, String)>,
     /// PNG and its data range (x0, x1, y0, y1).
     pub image: Option<(Vec<u8>, [f64; 4])>,
+    /// Thin grey pieces over the image.
+    pub contours: Vec<[(f64, f64); 2]>,
     pub width: f64,
     pub height: f64,
 }
@@ -194,6 +196,17 @@ impl Plot {
                 raw_py(range[2]) - y
             );
         }
+        if !self.contours.is_empty() {
+            let _ = write!(
+                s,
+                "<path fill=\"none\" stroke=\"#777\" stroke-width=\"0.8\" d=\""
+            );
+            for [a, b] in &self.contours {
+                let (from, to) = ((px(a.0), py(a.1)), (px(b.0), py(b.1)));
+                let _ = write!(s, "M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1);
+            }
+            s.push_str("\"/>");
+        }
         let _ = write!(
             s,
             "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"#888\"/>",
@@ -260,16 +273,22 @@ impl Plot {
                 .max()
                 .unwrap_or(0) as f64;
             let (x, rows) = (w - RIGHT - 26.0 - 6.6 * longest, self.series.len() as f64);
+            // Above, or below the diagonal of y = x, where no data are.
+            let top = if self.identity {
+                h - BOTTOM - 16.0 * rows - 6.0
+            } else {
+                TOP
+            };
             let _ = write!(
                 s,
                 "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>",
                 x - 4.0,
-                TOP + 2.0,
+                top + 2.0,
                 w - RIGHT - x + 2.0,
                 16.0 * rows + 2.0
             );
             for (k, (name, _)) in self.series.iter().enumerate() {
-                let y = TOP + 15.0 + 16.0 * k as f64;
+                let y = top + 15.0 + 16.0 * k as f64;
                 let _ = write!(
                     s,
                     "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",

@@ -212,7 +212,8 @@ pub fn table(run: &RunRecord) -> String {
                 .iter()
                 .filter(|p| p.1 != "not stated")
             {
-                text += &format!("  {category}: {source}\n");
+                text +=
+                    &format!("  {category}: {source}; joules of all chains, device time of each\n");
             }
         }
     }
