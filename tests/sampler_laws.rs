@@ -1,8 +1,7 @@
 //! Every sampler against the exact law of its energy, free and clamped. Each statistical check states its false-alarm
 //! rate, and its mutation (another temperature, another convention) is shown to fail the same check.
 
-#![allow(clippy::needless_range_loop)]
-
+use proptest::prelude::*;
 use thermochip::diagnostics::{first_order_bias, moments};
 use thermochip::energy::{ContinuousEnergy, Couplings, Ising, Model, SoftSpin, exact};
 use thermochip::hardware::{Die, Scale, card, program};
@@ -10,7 +9,8 @@ use thermochip::sampler::{
     AnalogSampler, ChainState, Clamp, Follow, GibbsSampler, Horizon, LangevinSampler, Phase,
     Sampler, Samples, StepRule,
 };
-use thermochip::testing::assertions::{agrees, counts_match};
+use thermochip::testing::assertions::{agrees, counts_match, moments_match};
+use thermochip::testing::strategies;
 
 /// Per check; there are fewer than forty in this file.
 const FALSE_ALARM: f64 = 2e-7;
@@ -41,11 +41,10 @@ fn widen(samples: &Samples) -> Vec<f64> {
     samples.x.iter().map(|&v| f64::from(v)).collect()
 }
 
-/// Means and covariances of the draws are those of `energy`, once the scheme's first-order bias at `step` is taken off.
+/// Means and covariances of the draws are those of `energy`, plus the scheme's first-order bias at `step`.
 fn has_law(samples: &Samples, energy: &SoftSpin, step: f64) -> Result<(), String> {
     let n = samples.nodes;
     let x = widen(samples);
-    let got = moments(&x, samples.chains, samples.draws, n);
     let delta: Vec<f64> = x
         .chunks(n)
         .map(|x| {
@@ -56,18 +55,14 @@ fn has_law(samples: &Samples, energy: &SoftSpin, step: f64) -> Result<(), String
         })
         .collect();
     let (mean_bias, covariance_bias) = first_order_bias(&x, n, &delta);
-    let wanted = exact::quadrature(energy).unwrap();
-    for i in 0..n {
-        let expected = wanted.mean[i] + step * mean_bias[i];
-        agrees("mean", got.mean[i], got.mean_se[i], expected, FALSE_ALARM)?;
-        for j in i..n {
-            let k = i * n + j;
-            let expected = wanted.covariance[(i, j)] + step * covariance_bias[k];
-            let se = got.covariance_se[k];
-            agrees("covariance", got.covariance[k], se, expected, FALSE_ALARM)?;
-        }
-    }
-    Ok(())
+    let exact = exact::quadrature(energy).unwrap();
+    let plus = |exact: &[f64], bias: &[f64]| -> Vec<f64> {
+        exact.iter().zip(bias).map(|(e, b)| e + step * b).collect()
+    };
+    let mean = plus(exact.mean.as_slice(), &mean_bias);
+    let covariance = plus(exact.covariance.as_slice(), &covariance_bias);
+    let shape = (samples.chains, samples.draws);
+    moments_match(&x, shape, &mean, &covariance, FALSE_ALARM)
 }
 
 /// The same energy at inverse temperature β.
@@ -86,29 +81,30 @@ fn at_beta(energy: &SoftSpin, beta: f64) -> SoftSpin {
     .unwrap()
 }
 
+/// The samplers of real variables, each with its step in units of the energy's time and the step of its bias
+/// (none for MALA, whose law is exact).
+fn real_samplers(model: &Model, chains: usize) -> [(Box<dyn Sampler>, f64, f64); 3] {
+    let (step, mala_step) = (0.01, 0.3);
+    let rule = StepRule::Seconds(step * 100e-9);
+    [
+        (chip("soft_spin_cmos", model, chains, rule), step, step),
+        (langevin(model, chains, false, Some(step)), step, step),
+        (
+            langevin(model, chains, true, Some(mala_step)),
+            mala_step,
+            0.0,
+        ),
+    ]
+}
+
 /// Chip, ULA and MALA on two coupled soft spins; a temperature 4 % off is rejected.
 #[test]
 fn samplers_of_real_variables_have_the_boltzmann_law() {
     let energy = soft([0.3, -0.2], 0.7);
     let model = Model::SoftSpin(energy.clone());
-    let (chains, step) = (2048, 0.01);
-    let tau = 100e-9;
-    for mut sampler in [
-        chip(
-            "soft_spin_cmos",
-            &model,
-            chains,
-            StepRule::Seconds(step * tau),
-        ),
-        langevin(&model, chains, false, Some(step)),
-        langevin(&model, chains, true, Some(0.3)),
-    ] {
+    let chains = 2048;
+    for (mut sampler, unit, bias_step) in real_samplers(&model, chains) {
         let name = sampler.describe().name;
-        let (unit, bias_step) = if name == "mala" {
-            (0.3, 0.0)
-        } else {
-            (step, step)
-        };
         let steps = |time: f64| Horizon::Steps((time / unit) as u64);
         let run = sampler
             .run(&Phase {
@@ -131,23 +127,9 @@ fn samplers_of_real_variables_have_the_boltzmann_law() {
 fn a_clamped_node_leaves_the_conditional_law_to_the_others() {
     let energy = soft([0.3, -0.2], 0.7);
     let model = Model::SoftSpin(energy.clone());
-    let (chains, step, held) = (4096, 0.01, 1.3);
-    for mut sampler in [
-        chip(
-            "soft_spin_cmos",
-            &model,
-            chains,
-            StepRule::Seconds(step * 100e-9),
-        ),
-        langevin(&model, chains, false, Some(step)),
-        langevin(&model, chains, true, Some(0.3)),
-    ] {
+    let (chains, held) = (4096, 1.3);
+    for (mut sampler, unit, bias_step) in real_samplers(&model, chains) {
         let name = sampler.describe().name;
-        let (unit, bias_step) = if name == "mala" {
-            (0.3, 0.0)
-        } else {
-            (step, step)
-        };
         let steps = |time: f64| Horizon::Steps((time / unit) as u64);
         let run = sampler
             .run(&Phase {
@@ -348,4 +330,63 @@ fn the_neurons_transient_is_the_published_one() {
         matches(&measure(5.0, 0.21), table[2].1).is_err(),
         "5 % too fast passes"
     );
+}
+
+/// The slow tier: the same laws for energies drawn at random, whose false-alarm rate is [`FALSE_ALARM`] a case.
+mod random_energies {
+    use super::*;
+
+    fn skipped() -> bool {
+        let skipped = std::env::var_os("THERMOCHIP_SLOW").is_none();
+        if skipped {
+            eprintln!("skipped: set THERMOCHIP_SLOW=1 to run this tier");
+        }
+        skipped
+    }
+
+    /// Two soft spins whose barriers a chain crosses many times.
+    fn crossable(energy: &SoftSpin) -> bool {
+        let barrier = |i: usize| energy.j2[i].min(0.0).powi(2) / (4.0 * energy.j4[i]);
+        (0..2).all(|i| barrier(i) < 1.5)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn soft_spins_on_the_chip(
+            energy in strategies::soft_spins(2..3).prop_filter("low barriers", crossable),
+        ) {
+            if skipped() {
+                return Ok(());
+            }
+            let model = Model::SoftSpin(energy.clone());
+            let step = 0.005;
+            let mut chip = chip("soft_spin_cmos", &model, 1024, StepRule::Seconds(step * 100e-9));
+            let steps = |time: f64| Horizon::Steps((time / step) as u64);
+            let run = chip.run(&Phase {
+                burn_in: steps(40.0),
+                duration: steps(120.0),
+                every: Some(steps(2.0)),
+                clamp: None,
+            });
+            has_law(&run.unwrap().samples, &energy, step).map_err(TestCaseError::fail)?;
+        }
+
+        #[test]
+        fn spins_on_the_chip_and_by_gibbs(energy in strategies::isings(2..6)) {
+            if skipped() {
+                return Ok(());
+            }
+            let model = Model::Ising(energy.clone());
+            let nodes: Vec<usize> = (0..energy.fields.len()).collect();
+            let p = exact::enumerate(&energy).unwrap().probabilities;
+            for mut sampler in [
+                chip("pbit_cmos_subthreshold", &model, 20_000, StepRule::Auto(0.01)),
+                gibbs(&model, 20_000),
+            ] {
+                let counts = state_counts(&last_draw(&mut *sampler, None), &nodes);
+                counts_match(&counts, &p, FALSE_ALARM).map_err(TestCaseError::fail)?;
+            }
+        }
+    }
 }

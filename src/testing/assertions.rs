@@ -1,7 +1,8 @@
 //! Assertions that return `Err(words)` instead of panicking, so that proptest can shrink and callers can add context.
 
+use crate::diagnostics::moments;
 use crate::energy::{ContinuousEnergy, DiscreteEnergy};
-use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
+use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
 
 /// A false-alarm budget shared out over a stated number of checks (union bound).
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +33,23 @@ pub fn agrees(
     expected: f64,
     false_alarm: f64,
 ) -> Result<(), String> {
+    within(
+        what,
+        (estimate, standard_error),
+        expected,
+        z_limit(false_alarm),
+        false_alarm,
+    )
+}
+
+fn within(
+    what: &str,
+    (estimate, standard_error): (f64, f64),
+    expected: f64,
+    limit: f64,
+    false_alarm: f64,
+) -> Result<(), String> {
     let z = (estimate - expected) / standard_error;
-    let limit = z_limit(false_alarm);
     // Written so that NaN fails.
     if z.abs() <= limit {
         Ok(())
@@ -43,6 +59,41 @@ pub fn agrees(
             z.abs()
         ))
     }
+}
+
+/// Means and covariances of `x[(chain * draws + draw) * nodes + node]` are the expected ones (`covariance` row-major).
+///
+/// Standard errors come from the scatter between chains, which must be independent and past their burn-in, and are
+/// judged by Student's t of chains − 1 degrees of freedom; the false-alarm rate is shared out over all n + n(n+1)/2
+/// numbers.
+pub fn moments_match(
+    x: &[f64],
+    (chains, draws): (usize, usize),
+    mean: &[f64],
+    covariance: &[f64],
+    false_alarm: f64,
+) -> Result<(), String> {
+    let n = mean.len();
+    let got = moments(x, chains, draws, n);
+    let each = Budget {
+        total: false_alarm,
+        checks: n + n * (n + 1) / 2,
+    }
+    .each();
+    let freedom = (chains as f64 - 1.0).max(1.0);
+    let law = StudentsT::new(0.0, 1.0, freedom).map_err(|e| e.to_string())?;
+    let limit = law.inverse_cdf(1.0 - 0.5 * each);
+    for (i, &expected) in mean.iter().enumerate() {
+        let what = format!("mean of node {i}");
+        within(&what, (got.mean[i], got.mean_se[i]), expected, limit, each)?;
+        for j in i..n {
+            let k = i * n + j;
+            let what = format!("covariance of nodes {i} and {j}");
+            let estimate = (got.covariance[k], got.covariance_se[k]);
+            within(&what, estimate, covariance[k], limit, each)?;
+        }
+    }
+    Ok(())
 }
 
 /// Pearson's χ² of counts against probabilities, for independent draws.
@@ -149,6 +200,22 @@ mod tests {
         assert!(agrees("x", 1.0, 0.1, 1.2, 1e-3).is_ok());
         assert!(agrees("x", 1.0, 0.1, 1.5, 1e-3).is_err());
         assert!(agrees("x", f64::NAN, 0.1, 1.0, 1e-3).is_err());
+    }
+
+    #[test]
+    fn moments_are_judged_in_their_own_errors() {
+        use rand::SeedableRng;
+        use rand_distr::{Distribution, StandardNormal};
+        let mut rng = rand_pcg::Pcg32::seed_from_u64(3);
+        let x: Vec<f64> = (0..40_000)
+            .map(|_| StandardNormal.sample(&mut rng))
+            .collect();
+        let judge = |scale: f64| {
+            let covariance = [scale, 0.0, 0.0, scale];
+            moments_match(&x, (1000, 20), &[0.0, 0.0], &covariance, 1e-8)
+        };
+        judge(1.0).unwrap();
+        assert!(judge(1.08).unwrap_err().contains("covariance"));
     }
 
     #[test]
