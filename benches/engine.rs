@@ -9,8 +9,8 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::{
-    Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Mass, Noise, NormalPlan,
-    Process, Real, Setting, Stepper, Tile, scheme,
+    Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Noise, NormalPlan, Process,
+    Real, Setting, Stepper, Tile, scheme,
 };
 
 /// Steps of one iteration.
@@ -80,7 +80,6 @@ fn floor(c: &mut Criterion) {
 /// Soft spins 2x² → −(2x − 4x³) with the given couplings.
 fn soft_spins(nodes: usize, linear: Linear) -> Process {
     Process {
-        nodes,
         polynomial: vec![
             vec![0.1; nodes],
             vec![2.0; nodes],
@@ -88,10 +87,9 @@ fn soft_spins(nodes: usize, linear: Linear) -> Process {
             vec![-4.0; nodes],
         ],
         linear,
-        mass: Mass::Identity,
         noise: Noise::Diagonal(vec![2f64.sqrt(); nodes]),
         rails: Some(vec![4.0; nodes]),
-        levels: None,
+        ..Process::still(nodes)
     }
 }
 
@@ -182,12 +180,6 @@ fn gibbs(c: &mut Criterion) {
     group.sample_size(20);
     let nodes = 4900;
     let process = Process {
-        nodes: 0,
-        polynomial: Vec::new(),
-        linear: Linear::Sparse(Vec::new()),
-        mass: Mass::Identity,
-        noise: Noise::Diagonal(Vec::new()),
-        rails: None,
         levels: Some(Levels {
             tau: vec![1.0; nodes],
             input: LevelInput::Direct {
@@ -195,6 +187,7 @@ fn gibbs(c: &mut Criterion) {
                 coupling: Linear::Sparse(lattice(70)),
             },
         }),
+        ..Process::still(0)
     };
     // a + b is odd in every rule, so the parity of x + y is a colouring.
     let colour = |i: usize| (i % 70 + i / 70) % 2;

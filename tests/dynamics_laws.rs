@@ -20,26 +20,18 @@ fn control() -> Control<'static> {
 fn linear_process(a: &DMatrix<f64>, temperature: f64) -> Process {
     let n = a.nrows();
     Process {
-        nodes: n,
-        polynomial: vec![],
         linear: Linear::Dense(-a),
-        mass: Mass::Identity,
         noise: Noise::Diagonal(vec![(2.0 * temperature).sqrt(); n]),
-        rails: None,
-        levels: None,
+        ..Process::still(n)
     }
 }
 
 /// dx = (x − x³) dt + √(2T) dW on one node: p ∝ exp(−(x⁴/4 − x²/2)/T).
 fn quartic_process(temperature: f64) -> Process {
     Process {
-        nodes: 1,
         polynomial: vec![vec![0.0], vec![1.0], vec![0.0], vec![-1.0]],
-        linear: Linear::Sparse(vec![vec![]]),
-        mass: Mass::Identity,
         noise: Noise::Diagonal(vec![(2.0 * temperature).sqrt()]),
-        rails: None,
-        levels: None,
+        ..Process::still(1)
     }
 }
 
@@ -189,12 +181,6 @@ fn ring() -> Ising {
 fn spin_process(ising: &Ising, beta: f64) -> Process {
     let n = ising.fields.len();
     Process {
-        nodes: 0,
-        polynomial: vec![],
-        linear: Linear::Sparse(vec![]),
-        mass: Mass::Identity,
-        noise: Noise::Diagonal(vec![]),
-        rails: None,
         levels: Some(Levels {
             tau: vec![1.0; n],
             input: LevelInput::Direct {
@@ -202,6 +188,7 @@ fn spin_process(ising: &Ising, beta: f64) -> Process {
                 coupling: Linear::Dense(ising.couplings.dense() * beta),
             },
         }),
+        ..Process::still(0)
     }
 }
 

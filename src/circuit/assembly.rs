@@ -42,13 +42,9 @@ impl Circuit {
         let mut assembly = Assembly {
             circuit: self.clone(),
             process: Process {
-                nodes: n,
-                polynomial: Vec::new(),
-                linear: Linear::Sparse(vec![Vec::new(); n]),
                 mass,
-                noise: Noise::Diagonal(vec![0.0; n]),
                 rails: self.rails.map(|rail| vec![rail / voltage_unit; n]),
-                levels: None,
+                ..Process::still(n)
             },
             voltage_unit,
             time_unit,

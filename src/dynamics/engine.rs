@@ -98,15 +98,6 @@ impl<R: Real> Ensemble<R> {
         })
     }
 
-    /// Sets the continuous nodes behind spins (synapses).
-    ///
-    /// # Errors
-    /// A wrong length.
-    pub fn set_hidden(&mut self, values: &[f64]) -> Result<()> {
-        let nodes = self.nodes;
-        self.fill(values, nodes, |tile| &mut tile.x)
-    }
-
     fn fill(
         &mut self,
         values: &[f64],
@@ -143,11 +134,6 @@ impl<R: Real> Ensemble<R> {
         })
     }
 
-    /// The continuous nodes behind spins, chain by chain.
-    pub fn hidden(&self) -> Vec<f64> {
-        self.read(|tile| &tile.x)
-    }
-
     fn read(&self, rows: impl Fn(&Tile<R>) -> &Vec<[R; LANES]>) -> Vec<f64> {
         (0..self.chains)
             .flat_map(|chain| {
@@ -155,6 +141,44 @@ impl<R: Real> Ensemble<R> {
                 rows.iter().map(move |row| row[chain % LANES].to_f64())
             })
             .collect()
+    }
+
+    /// What a chain carries beside its visible values and its stream: the time, the continuous nodes behind spins, and
+    /// what its scheme remembers from the last step.
+    pub fn carried(&self, chain: usize) -> Vec<f64> {
+        let (tile, lane) = (&self.tiles[chain / LANES], chain % LANES);
+        let behind: &[_] = if tile.levels.is_empty() { &[] } else { &tile.x };
+        let rows = behind.iter().chain(&tile.memory);
+        std::iter::once(tile.time)
+            .chain(rows.map(|row| row[lane].to_f64()))
+            .collect()
+    }
+
+    /// Puts back what [`Self::carried`] gave.
+    ///
+    /// # Errors
+    /// Fewer values than this process carries.
+    pub fn restore_carried(&mut self, chain: usize, values: &[f64]) -> Result<()> {
+        let (tile, lane) = (&mut self.tiles[chain / LANES], chain % LANES);
+        let behind = if tile.levels.is_empty() {
+            0
+        } else {
+            tile.x.len()
+        };
+        let Some((&time, rest)) = values.split_first().filter(|v| v.1.len() >= behind) else {
+            let expected = format!("at least {} values", 1 + behind);
+            return Err(Error::invalid("state.streams", values.len(), expected));
+        };
+        tile.time = time;
+        let (hidden, memory) = rest.split_at(behind);
+        for (row, &value) in tile.x.iter_mut().zip(hidden) {
+            row[lane] = R::from_f64(value);
+        }
+        tile.memory.resize(memory.len(), [R::ZERO; LANES]);
+        for (row, &value) in tile.memory.iter_mut().zip(memory) {
+            row[lane] = R::from_f64(value);
+        }
+        Ok(())
     }
 
     /// Where each chain's stream stands.

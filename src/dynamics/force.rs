@@ -206,6 +206,21 @@ impl<R: Real> Force<R> {
         self.cubic[row]
     }
 
+    /// d/dx of the cell's force beyond its linear term: 2c_2 x + 3c_3 x² + …
+    #[inline(always)]
+    pub fn curvature(&self, row: usize, x: R) -> R {
+        let c = self.cubic[row];
+        let low = (R::from_f64(3.0) * c[2]).fma(x, R::from_f64(2.0) * c[1]) * x;
+        let mut power = x * x * x;
+        let mut sum = low;
+        for (k, coefficients) in self.higher.iter().enumerate() {
+            let factor = R::from_f64((k + 4) as f64) * coefficients[row];
+            sum = factor.fma(power, sum);
+            power = power * x;
+        }
+        sum
+    }
+
     /// F(x) on the free rows.
     #[inline(always)]
     pub fn evaluate(&self, x: &[Row<R>], drive: &[Row<R>], out: &mut [Row<R>]) {

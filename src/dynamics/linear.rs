@@ -1,7 +1,7 @@
 //! Linear theory: dx = −A x dt + B dW, D = BBᵀ. One convention everywhere: A P + P Aᵀ = D.
 
 use super::force::row_entries;
-use super::process::{Mass, Noise, Process};
+use super::process::{Branch, Mass, Noise, Process};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -66,7 +66,7 @@ pub fn lyapunov(a: &DMatrix<f64>, d: &DMatrix<f64>) -> Result<DMatrix<f64>> {
 }
 
 /// Σ_k Φᵏ S Φᵏᵀ by doubling, for a Φ of spectral radius below one.
-fn sum_of_powers(mut phi: DMatrix<f64>, mut sum: DMatrix<f64>) -> DMatrix<f64> {
+pub(super) fn sum_of_powers(mut phi: DMatrix<f64>, mut sum: DMatrix<f64>) -> DMatrix<f64> {
     for _ in 0..200 {
         let more = &phi * &sum * phi.transpose();
         let done = more.norm() <= 1e-17 * sum.norm();
@@ -99,15 +99,14 @@ pub fn em_covariance(a: &DMatrix<f64>, d: &DMatrix<f64>, h: f64) -> Result<DMatr
 
 /// Largest stable Euler–Maruyama step: min over modes of 2 Re λ/|λ|².
 pub fn em_stability_limit(a: &DMatrix<f64>) -> f64 {
-    a.clone()
-        .complex_eigenvalues()
-        .iter()
-        .map(|l| 2.0 * l.re / l.norm_sqr())
-        .fold(f64::INFINITY, f64::min)
+    super::stability::limit(a, super::stability::euler)
 }
 
 /// A = −M⁻¹(L + diag c_1) of a process with at most linear forces; `None` when it has other terms.
 pub fn drift_matrix(process: &Process) -> Option<DMatrix<f64>> {
+    if !process.branches.is_empty() || !process.jumps.is_empty() {
+        return None;
+    }
     let nonlinear = process
         .polynomial
         .iter()
@@ -129,29 +128,123 @@ pub fn linearised(process: &Process, x: &[f64]) -> DMatrix<f64> {
             a[(i, i)] -= k as f64 * c * x[i].powi(k as i32 - 1);
         }
     }
+    for branch in &process.branches {
+        let slope =
+            gain(process, branch, 0.0) * branch.law.slope(variable(process, branch, x, 0.0));
+        for &(i, out) in &branch.output {
+            for &(j, into) in &branch.input {
+                a[(i, j)] -= out * slope * into;
+            }
+        }
+    }
     solve_mass(&process.mass, a)
 }
 
-/// The constant force M⁻¹ c_0.
-pub fn constant_force(process: &Process) -> DVector<f64> {
-    let empty = Vec::new();
-    let constants = process.polynomial.first().unwrap_or(&empty);
-    let c = DMatrix::from_fn(process.nodes, 1, |i, _| {
-        constants.get(i).copied().unwrap_or(0.0)
-    });
-    solve_mass(&process.mass, c).column(0).into_owned()
+/// u of a branch at (x, t).
+pub fn variable(process: &Process, branch: &Branch, x: &[f64], t: f64) -> f64 {
+    let nodes: f64 = branch.input.iter().map(|&(i, w)| w * x[i]).sum();
+    let waves: f64 = branch
+        .waves
+        .iter()
+        .map(|&(k, w)| w * process.waves[k].at(t))
+        .sum();
+    nodes + waves + branch.offset
 }
 
-/// D = M⁻¹ S Sᵀ M⁻ᵀ.
+fn gain(process: &Process, branch: &Branch, t: f64) -> f64 {
+    branch.amplitude * branch.gate.map_or(1.0, |k| process.waves[k].at(t))
+}
+
+/// F(x, t) without noise and without its calculus, M not divided out; derivatives of waves count as zero.
+pub fn force(process: &Process, x: &[f64], t: f64) -> DVector<f64> {
+    let mut out = DVector::zeros(process.nodes);
+    for i in 0..process.nodes {
+        out[i] = row_entries(&process.linear, i)
+            .iter()
+            .map(|&(j, v)| v * x[j])
+            .sum();
+        for (k, c) in process.polynomial.iter().enumerate() {
+            out[i] += c.get(i).copied().unwrap_or(0.0) * x[i].powi(k as i32);
+        }
+    }
+    for branch in &process.branches {
+        let value = gain(process, branch, t) * branch.law.value(variable(process, branch, x, t));
+        for &(i, w) in &branch.output {
+            out[i] += w * value;
+        }
+    }
+    for drive in process.drives.iter().filter(|d| !d.derivative) {
+        out[drive.node] += drive.weight * process.waves[drive.wave].at(t);
+    }
+    out
+}
+
+/// (i, j, M_ij) of the non-zero entries of M.
+pub fn mass_entries(process: &Process) -> Vec<(usize, usize, f64)> {
+    match &process.mass {
+        Mass::Identity => (0..process.nodes).map(|i| (i, i, 1.0)).collect(),
+        Mass::Factor(factor) => {
+            let mut entries = Vec::new();
+            for i in 0..process.nodes {
+                for j in 0..=i {
+                    let from = factor.first[i].max(factor.first[j]);
+                    let value: f64 = (from..=j)
+                        .map(|k| {
+                            factor.rows[i][k - factor.first[i]]
+                                * factor.rows[j][k - factor.first[j]]
+                        })
+                        .sum();
+                    if value != 0.0 {
+                        entries.push((i, j, value));
+                        if i != j {
+                            entries.push((j, i, value));
+                        }
+                    }
+                }
+            }
+            entries
+        }
+    }
+}
+
+/// [`diffusion_at`] rest, x = 0.
 pub fn diffusion(process: &Process) -> DMatrix<f64> {
+    diffusion_at(process, &vec![0.0; process.nodes])
+}
+
+/// D(x) = M⁻¹ (S Sᵀ + Σ_b w_b q_b(u_b) w_bᵀ) M⁻ᵀ at time 0.
+pub fn diffusion_at(process: &Process, x: &[f64]) -> DMatrix<f64> {
     let n = process.nodes;
     let s = match &process.noise {
         Noise::Diagonal(sigma) => DMatrix::from_diagonal(&DVector::from_column_slice(sigma)),
         Noise::Factor(factor) => factor.dense(),
     };
+    let noisy: Vec<&Branch> = process
+        .branches
+        .iter()
+        .filter(|b| b.noise.is_some())
+        .collect();
+    let columns = s.ncols();
+    let mut s = s.resize_horizontally(columns + noisy.len(), 0.0);
+    for (k, branch) in noisy.into_iter().enumerate() {
+        let u = variable(process, branch, x, 0.0);
+        let density = branch.noise.map_or(0.0, |noise| {
+            noise.strength * gain(process, branch, 0.0) * branch.law.flux(noise.flux, u)
+        });
+        for &(i, w) in &branch.output {
+            s[(i, columns + k)] += w * density.sqrt();
+        }
+    }
     let s = solve_mass(&process.mass, s);
     debug_assert_eq!(s.nrows(), n);
     &s * s.transpose()
+}
+
+/// x ← M⁻¹ x.
+pub(super) fn solve_mass_vector(mass: &Mass, x: &mut [f64]) {
+    if let Mass::Factor(factor) = mass {
+        factor.solve(x);
+    }
 }
 
 fn solve_mass(mass: &Mass, mut right: DMatrix<f64>) -> DMatrix<f64> {

@@ -10,28 +10,53 @@
 mod engine;
 mod envelope;
 mod euler_maruyama;
+mod explicit;
+mod field;
 mod force;
 mod gibbs;
+mod implicit;
+mod jumps;
+mod law;
 pub mod linear;
+mod master;
 mod metropolis;
 mod ornstein_uhlenbeck;
+mod probe;
 mod process;
+mod propagator;
 mod real;
 mod scheme;
 pub mod simd;
+mod sparse_lu;
+mod split;
+mod stability;
 pub mod streams;
 mod telegraph;
 mod tile;
+mod triangle;
+mod walk;
+mod wave;
 
 pub use engine::{Control, Ensemble, Recorded};
-pub use euler_maruyama::{EulerMaruyama, check_stability};
+pub use euler_maruyama::EulerMaruyama;
+pub use explicit::{Heun, LeimkuhlerMatthews, Shark};
 pub use gibbs::GibbsStepper;
+pub use implicit::ImplicitTrapezoid;
+pub use jumps::{Gillespie, TauLeap};
+pub use law::{Flux, Law};
+pub use master::MasterEquation;
 pub use metropolis::MetropolisStepper;
 pub use ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
-pub use process::{EnvelopeFactor, LevelInput, Levels, Linear, Mass, Noise, Process};
+pub use probe::{largest_step, scheme_covariance, variance_inflation};
+pub use process::{
+    Branch, BranchNoise, Calculus, Drive, EnvelopeFactor, Jump, LevelInput, Levels, Linear, Mass,
+    Noise, Process,
+};
 pub use real::Real;
-pub use scheme::{Scheme, Setting, Stepper, scheme, schemes};
-pub use tile::{NormalPlan, Tile};
+pub use scheme::{Scheme, Setting, Stepper, scheme, scheme_names, schemes};
+pub use split::{Baoab, Strang};
+pub use tile::{NormalPlan, Row, Tile};
+pub use wave::Wave;
 
 /// Chains that run side by side in a tile.
 pub const LANES: usize = 32;

@@ -1,15 +1,16 @@
-//! Exact Ornstein–Uhlenbeck: x' = Φx + Ψf + Sξ with Φ = e^{−Ah}, Ψ = ∫₀ʰ e^{−As} ds, SSᵀ = ∫₀ʰ e^{−As} D e^{−Aᵀs} ds.
+//! Exact Ornstein–Uhlenbeck: x' = Φx + Ψf + Σξ with Φ = e^{−Ah}, Ψ = ∫₀ʰ e^{−As} ds, ΣΣᵀ = ∫₀ʰ e^{−As} D e^{−Aᵀs} ds.
 //!
-//! No bias at any step; for linear processes only (any A, semi-definite D).
+//! No bias at any step; for linear processes with constant forces only (any A, semi-definite D).
 
 use super::LANES;
-use super::force::row_entries;
+use super::field::Field;
 use super::linear;
-use super::process::{EnvelopeFactor, Mass, Process};
+use super::process::Process;
+use super::propagator::Propagator;
 use super::real::Real;
-use super::scheme::{Scheme, Setting, Stepper};
-use super::simd::{Kernel, dispatch};
-use super::tile::{NormalPlan, Row, Tile, reserve};
+use super::scheme::{Scheme, Setting, Stepper, no_jumps, no_levels};
+use super::tile::{Tile, reserve};
+use super::walk::{OneStep, Walk};
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
 
@@ -17,9 +18,11 @@ use nalgebra::DMatrix;
 #[derive(Clone, Copy, Debug)]
 pub struct ExactOrnsteinUhlenbeck;
 
+const NAME: &str = "ornstein-uhlenbeck";
+
 impl<R: Real> Scheme<R> for ExactOrnsteinUhlenbeck {
     fn name(&self) -> &'static str {
-        "ornstein-uhlenbeck"
+        NAME
     }
 
     fn describe(&self) -> &'static str {
@@ -27,150 +30,76 @@ impl<R: Real> Scheme<R> for ExactOrnsteinUhlenbeck {
     }
 
     fn prepare(&self, process: &Process, setting: &Setting<'_>) -> Result<Box<dyn Stepper<R>>> {
-        Ok(Box::new(OuStepper::new(process, setting)?))
+        no_levels(NAME, process)?;
+        no_jumps(NAME, process)?;
+        Ok(Box::new(Walk(OuStep::new(process, setting)?)))
     }
 }
 
-struct OuStepper<R> {
-    free: Vec<usize>,
-    phi: DMatrix<R>,
-    sigma: DMatrix<R>,
-    /// Per free row: response to the constant force and to the clamped nodes.
-    offset: Vec<R>,
-    clamped: Vec<Vec<(usize, R)>>,
-    normals: NormalPlan,
+struct OuStep<R> {
+    field: Field<R>,
+    propagator: Propagator<R>,
+    psi: DMatrix<R>,
 }
 
-impl<R: Real> OuStepper<R> {
+impl<R: Real> OuStep<R> {
     fn new(process: &Process, setting: &Setting<'_>) -> Result<Self> {
-        let refuse =
-            |value: &str, expected: &str| Err(Error::invalid("plan.scheme", value, expected));
-        if process.levels.is_some() {
-            return refuse(
-                "\"ornstein-uhlenbeck\"",
-                "a scheme that advances two-state elements: euler-maruyama",
-            );
-        }
-        let Some(full) = linear::drift_matrix(process) else {
-            return refuse(
-                "\"ornstein-uhlenbeck\"",
-                "a linear circuit, or the scheme euler-maruyama",
-            );
+        let refuse = |expected: &str| {
+            let value = format!("\"{NAME}\"");
+            Err(Error::invalid("plan.scheme", value, expected))
         };
+        let Some(full) = linear::drift_matrix(process) else {
+            return refuse("a linear circuit, or the scheme euler-maruyama");
+        };
+        if process
+            .drives
+            .iter()
+            .any(|d| !process.waves[d.wave].is_constant())
+        {
+            return refuse("sources that do not change in time, or another scheme");
+        }
         if process.rails.is_some() {
-            return refuse(
-                "\"ornstein-uhlenbeck\"",
-                "no rails (override them, or use euler-maruyama)",
-            );
+            return refuse("no rails (override them, or use euler-maruyama)");
         }
-        if !(setting.step > 0.0 && setting.step.is_finite()) {
-            return Err(Error::invalid("plan.step", setting.step, "a positive time"));
-        }
-        let any_clamped = setting.clamped.contains(&true);
-        if any_clamped && matches!(process.mass, Mass::Factor(_)) {
-            return Err(Error::invalid(
-                "clamp.nodes",
-                "nodes of a network with coupling capacitors",
-                "clamps only on nodes with grounded capacitors",
-            ));
-        }
-        let free: Vec<usize> = (0..process.nodes)
-            .filter(|&i| !setting.clamped[i])
-            .collect();
+        let field = Field::new(process, setting)?;
+        let free = &field.force.free;
         let n = free.len();
         let part = |m: &DMatrix<f64>| DMatrix::from_fn(n, n, |a, b| m[(free[a], free[b])]);
         let a = part(&full);
         let d = part(&linear::diffusion(process));
-        let (phi, covariance) = linear::transition(&a, &d, setting.step);
-        let psi = linear::forced_response(&a, setting.step);
-        let constant = linear::constant_force(process);
-        let drive = |from: &dyn Fn(usize) -> f64| -> Vec<f64> {
-            (0..n)
-                .map(|i| (0..n).map(|j| psi[(i, j)] * from(free[j])).sum())
-                .collect()
-        };
-        let offset = drive(&|node| constant[node]);
-        let mut clamped = vec![Vec::new(); n];
-        for node in (0..process.nodes).filter(|&j| setting.clamped[j]) {
-            let column = drive(&|i| {
-                let entries = row_entries(&process.linear, i);
-                entries.iter().find(|e| e.0 == node).map_or(0.0, |e| e.1)
-            });
-            for (row, value) in clamped.iter_mut().zip(column) {
-                row.push((node, R::from_f64(value)));
-            }
-        }
-        let lower: Vec<Vec<(usize, f64)>> = (0..n)
-            .map(|i| (0..=i).map(|j| (j, covariance[(i, j)])).collect())
-            .collect();
-        let sigma = EnvelopeFactor::new(&lower, true)?.dense();
-        let mask: Vec<bool> = setting.clamped.iter().map(|c| !c).collect();
-        Ok(OuStepper {
-            phi: phi.map(R::from_f64),
-            sigma: sigma.map(R::from_f64),
-            offset: offset.into_iter().map(R::from_f64).collect(),
-            clamped,
-            normals: NormalPlan::new::<R>(&mask),
-            free,
+        Ok(OuStep {
+            propagator: Propagator::new(&a, &d, setting.step)?,
+            psi: linear::forced_response(&a, setting.step).map(R::from_f64),
+            field,
         })
     }
 }
 
-struct Advance<'a, R> {
-    stepper: &'a OuStepper<R>,
-    tile: &'a mut Tile<R>,
-    steps: u64,
-}
-
-impl<R: Real> Kernel for Advance<'_, R> {
-    #[inline(always)]
-    fn run(self) {
-        let (stepper, tile) = (self.stepper, self.tile);
-        let n = stepper.free.len();
-        for _ in 0..self.steps {
-            stepper.normals.fill(&mut tile.rng, &mut tile.noise);
-            for i in 0..n {
-                let mut sum: Row<R> = tile.drive[i];
-                for j in 0..n {
-                    let (phi, sigma) = (stepper.phi[(i, j)], stepper.sigma[(i, j)]);
-                    for lane in 0..LANES {
-                        let kicked = sigma.fma(tile.noise[j][lane], sum[lane]);
-                        sum[lane] = phi.fma(tile.spare[j][lane], kicked);
-                    }
-                }
-                tile.force[i] = sum;
-            }
-            std::mem::swap(&mut tile.force, &mut tile.spare);
-        }
-        for (row, &node) in stepper.free.iter().enumerate() {
-            tile.x[node] = tile.spare[row];
-        }
+impl<R: Real> OneStep<R> for OuStep<R> {
+    fn field(&self) -> &Field<R> {
+        &self.field
     }
-}
 
-impl<R: Real> Stepper<R> for OuStepper<R> {
+    /// The response to the constant forces, the same at every step of a phase.
     fn begin(&self, tile: &mut Tile<R>) {
-        let n = self.free.len();
-        reserve(&mut tile.drive, n);
-        reserve(&mut tile.noise, n);
-        reserve(&mut tile.force, n);
-        reserve(&mut tile.spare, n);
-        for row in 0..n {
-            tile.spare[row] = tile.x[self.free[row]];
-            tile.drive[row] = [self.offset[row]; LANES];
-            for &(node, value) in &self.clamped[row] {
+        let n = self.field.rows();
+        let mut force = tile.drive.clone();
+        self.field.add_drives(0.0, &mut force);
+        self.field.solve(&mut force);
+        reserve(&mut tile.work, n);
+        for i in 0..n {
+            for j in 0..n {
                 for lane in 0..LANES {
-                    tile.drive[row][lane] = value * tile.x[node][lane] + tile.drive[row][lane];
+                    tile.work[i][lane] = self.psi[(i, j)].fma(force[j][lane], tile.work[i][lane]);
                 }
             }
         }
     }
 
-    fn advance(&self, tile: &mut Tile<R>, steps: u64) {
-        dispatch(Advance {
-            stepper: self,
-            tile,
-            steps,
-        });
+    #[inline(always)]
+    fn once(&self, tile: &mut Tile<R>) {
+        self.propagator
+            .apply(&tile.spare, &tile.noise, &tile.work, &mut tile.force);
+        std::mem::swap(&mut tile.force, &mut tile.spare);
     }
 }

@@ -92,6 +92,60 @@ pub trait Real:
         Self::ONE / (Self::ONE + (-self).exp())
     }
 
+    /// tanh x, to an absolute error of one rounding.
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        let two = Self::ONE + Self::ONE;
+        Self::ONE - two / ((two * self).exp() + Self::ONE)
+    }
+
+    /// ln(1 + eˣ), to a relative error of a few roundings however negative x is (above −80).
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        let positive = self > Self::ZERO;
+        let y = (if positive { -self } else { self }).exp();
+        let s = y / (Self::ONE + Self::ONE + y);
+        let square = s * s;
+        let mut sum = Self::from_f64(1.0 / (2 * Self::TERMS.0 + 1) as f64);
+        let mut k = Self::TERMS.0;
+        while k > 0 {
+            k -= 1;
+            sum = sum.fma(square, Self::from_f64(1.0 / (2 * k + 1) as f64));
+        }
+        // The series of 2 artanh(y/(2 + y)) needs y below √2 − 1.
+        let small = y < Self::from_f64(0.4);
+        let log = if small {
+            (s + s) * sum
+        } else {
+            (Self::ONE + y).ln()
+        };
+        if positive { self + log } else { log }
+    }
+
+    /// sin x, for |x| < 2²⁰.
+    #[inline(always)]
+    fn sin(self) -> Self {
+        let k = (self * Self::from_f64(std::f64::consts::FRAC_1_PI)).nearest();
+        // π in two parts, the first short enough for k times it to be exact.
+        const HIGH: f64 = 3.140_625;
+        let r = (-k).fma(
+            Self::from_f64(std::f64::consts::PI - HIGH),
+            (-k).fma(Self::from_f64(HIGH), self),
+        );
+        let square = r * r;
+        let mut sum = Self::ONE;
+        let mut n = Self::TERMS.1 + 2;
+        while n > 0 {
+            let (two_n, odd) = ((2 * n) as f64, (2 * n + 1) as f64);
+            sum = (-square * Self::from_f64(1.0 / (two_n * odd))).fma(sum, Self::ONE);
+            n -= 1;
+        }
+        let half = Self::from_f64(0.5);
+        let parity = k - (Self::ONE + Self::ONE) * (k * half).nearest();
+        let sign = Self::ONE - (Self::ONE + Self::ONE) * parity * parity;
+        sign * r * sum
+    }
+
     /// Two independent standard normals: Box–Muller, with the angle's quadrant from the top two bits.
     #[inline(always)]
     fn normal_pair(radius: [u32; 2], angle: [u32; 2]) -> (Self, Self) {

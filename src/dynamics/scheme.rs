@@ -3,11 +3,17 @@
 //! A scheme sees only the mathematical process. `prepare` turns its numbers into a stepper for one step size and one set
 //! of clamped nodes; preparing again after a coupling changed is cheap (it copies numbers).
 
+use super::euler_maruyama::EulerMaruyama;
+use super::explicit::{Heun, LeimkuhlerMatthews, Shark};
+use super::field::Field;
+use super::implicit::ImplicitTrapezoid;
+use super::jumps::{Gillespie, TauLeap};
+use super::ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
 use super::process::Process;
 use super::real::Real;
-use super::tile::Tile;
-use super::{euler_maruyama::EulerMaruyama, ornstein_uhlenbeck::ExactOrnsteinUhlenbeck};
-use crate::error::Result;
+use super::split::{Baoab, Strang};
+use super::tile::{Row, Tile};
+use crate::error::{Error, Result};
 
 /// Advances tiles by a fixed step.
 pub trait Stepper<R: Real>: Send + Sync {
@@ -15,6 +21,13 @@ pub trait Stepper<R: Real>: Send + Sync {
     fn begin(&self, tile: &mut Tile<R>);
     /// Takes `steps` steps.
     fn advance(&self, tile: &mut Tile<R>, steps: u64);
+    /// Rows of standard normals that one step consumes; 0 where steps do not consist of normals alone.
+    fn normals(&self) -> usize {
+        0
+    }
+    /// One step with given normals instead of the streams' (after `begin`): for noise-free oracles and common paths.
+    /// Does nothing where [`Self::normals`] is 0.
+    fn step_given(&self, _tile: &mut Tile<R>, _normals: &[Row<R>]) {}
 }
 
 /// What a stepper is prepared for.
@@ -40,7 +53,59 @@ pub trait Scheme<R: Real>: Send + Sync {
 
 /// All schemes of the crate.
 pub fn schemes<R: Real>() -> Vec<Box<dyn Scheme<R>>> {
-    vec![Box::new(EulerMaruyama), Box::new(ExactOrnsteinUhlenbeck)]
+    vec![
+        Box::new(EulerMaruyama),
+        Box::new(Heun),
+        Box::new(Shark),
+        Box::new(ImplicitTrapezoid),
+        Box::new(ExactOrnsteinUhlenbeck),
+        Box::new(Strang),
+        Box::new(LeimkuhlerMatthews),
+        Box::new(Baoab),
+        Box::new(Gillespie),
+        Box::new(TauLeap),
+    ]
+}
+
+/// Refuses two-state elements.
+pub(super) fn no_levels(name: &str, process: &Process) -> Result<()> {
+    if process.levels.is_none() {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "plan.scheme",
+        format!("\"{name}\""),
+        "a scheme that advances two-state elements: euler-maruyama",
+    ))
+}
+
+/// Refuses discrete events.
+pub(super) fn no_jumps(name: &str, process: &Process) -> Result<()> {
+    if process.jumps.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "plan.scheme",
+        format!("\"{name}\""),
+        "a scheme that advances charge jumps: gillespie or tau-leap",
+    ))
+}
+
+/// Refuses noise whose strength depends on the state.
+pub(super) fn additive_only<R: Real>(name: &str, field: &Field<R>) -> Result<()> {
+    if field.additive() {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "plan.scheme",
+        format!("\"{name}\""),
+        "a scheme for state-dependent noise: euler-maruyama, heun or implicit-trapezoid",
+    ))
+}
+
+/// Their names, as experiment files write them.
+pub fn scheme_names() -> Vec<&'static str> {
+    schemes::<f64>().iter().map(|s| s.name()).collect()
 }
 
 /// The scheme called `name`.
@@ -48,12 +113,11 @@ pub fn schemes<R: Real>() -> Vec<Box<dyn Scheme<R>>> {
 /// # Errors
 /// An unknown name; the message lists the known ones.
 pub fn scheme<R: Real>(name: &str) -> Result<Box<dyn Scheme<R>>> {
-    let known: Vec<&str> = schemes::<R>().iter().map(|s| s.name()).collect();
     schemes()
         .into_iter()
         .find(|s| s.name() == name)
         .ok_or_else(|| {
-            let expected = format!("one of {}", known.join(", "));
-            crate::error::Error::invalid("plan.scheme", format!("\"{name}\""), expected)
+            let expected = format!("one of {}", scheme_names().join(", "));
+            Error::invalid("plan.scheme", format!("\"{name}\""), expected)
         })
 }

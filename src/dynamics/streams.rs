@@ -67,6 +67,14 @@ impl PcgLanes {
         (self.state[lane], self.increment[lane]) = position;
     }
 
+    /// Lane `lane` as a scalar generator, for draws whose number differs from lane to lane.
+    pub fn lane(&mut self, lane: usize) -> LaneRng<'_> {
+        LaneRng {
+            state: &mut self.state[lane],
+            increment: self.increment[lane],
+        }
+    }
+
     /// One word from every lane.
     #[inline(always)]
     pub fn next(&mut self, words: &mut [u32; LANES]) {
@@ -89,6 +97,37 @@ impl PcgLanes {
                 .wrapping_mul(jump.multiplier)
                 .wrapping_add(offset);
         }
+    }
+}
+
+/// One lane's stream: the bits of the scalar crate, as `rand` wants them.
+#[derive(Debug)]
+pub struct LaneRng<'a> {
+    state: &'a mut u64,
+    increment: u64,
+}
+
+impl rand::TryRng for LaneRng<'_> {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let old = *self.state;
+        *self.state = old.wrapping_mul(MULTIPLIER).wrapping_add(self.increment);
+        let shifted = ((old >> 18 ^ old) >> 27) as u32;
+        Ok(shifted.rotate_right((old >> 59) as u32))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let low = u64::from(self.try_next_u32()?);
+        Ok(u64::from(self.try_next_u32()?) << 32 | low)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for chunk in bytes.chunks_mut(4) {
+            let word = self.try_next_u32()?.to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
     }
 }
 
@@ -129,6 +168,9 @@ mod tests {
             for (word, rng) in words.iter().zip(&mut scalar) {
                 assert_eq!(*word, rng.next_u32());
             }
+        }
+        for (lane, rng) in scalar.iter_mut().enumerate() {
+            assert_eq!(lanes.lane(lane).next_u64(), rng.next_u64());
         }
         lanes.skip(Jump::new(12_345));
         lanes.next(&mut words);

@@ -5,7 +5,7 @@
 //! invariant at any h. Inputs through RC nodes are one step old; the nodes themselves take Euler–Maruyama steps.
 
 use super::LANES;
-use super::euler_maruyama::EulerMaruyamaStepper;
+use super::euler_maruyama::EulerMaruyamaStep;
 use super::force::row_entries;
 use super::gibbs::local_input;
 use super::process::{LevelInput, Linear, Process};
@@ -14,6 +14,7 @@ use super::scheme::{Setting, Stepper};
 use super::simd::{Kernel, dispatch};
 use super::streams::Jump;
 use super::tile::{Row, Tile, uniform_words};
+use super::walk::{self, OneStep};
 use crate::error::{Error, Result};
 
 /// Sparse rows in the engine's type.
@@ -39,7 +40,7 @@ enum Input<R: Real> {
         gain: Vec<R>,
         offset: Vec<R>,
         drive: Rows<R>,
-        synapses: Box<EulerMaruyamaStepper<R>>,
+        synapses: Box<EulerMaruyamaStep<R>>,
     },
 }
 
@@ -49,6 +50,7 @@ pub struct TelegraphStepper<R: Real> {
     clamped: Vec<bool>,
     skip: Jump,
     input: Input<R>,
+    step: f64,
 }
 
 impl<R: Real> TelegraphStepper<R> {
@@ -88,7 +90,7 @@ impl<R: Real> TelegraphStepper<R> {
                     gain: convert(gain),
                     offset: convert(offset),
                     drive: rows(drive, process.nodes),
-                    synapses: Box::new(EulerMaruyamaStepper::new(process, &setting)?),
+                    synapses: Box::new(EulerMaruyamaStep::new(process, &setting)?),
                 }
             }
         };
@@ -101,6 +103,7 @@ impl<R: Real> TelegraphStepper<R> {
             clamped: setting.clamped.to_vec(),
             skip: Jump::new(R::WORDS),
             input,
+            step: setting.step,
         })
     }
 
@@ -147,7 +150,9 @@ impl<R: Real> Kernel for Advance<'_, R> {
     #[inline(always)]
     fn run(self) {
         let (stepper, tile) = (self.stepper, self.tile);
-        for _ in 0..self.steps {
+        let start = tile.time;
+        for k in 0..self.steps {
+            let t = stepper.step.mul_add(k as f64, start);
             if let Input::Node {
                 drive, synapses, ..
             } = &stepper.input
@@ -155,12 +160,13 @@ impl<R: Real> Kernel for Advance<'_, R> {
                 for (i, row) in drive.iter().enumerate() {
                     tile.drive[i] = local_input(synapses.constant(i), row, &tile.levels);
                 }
-                synapses.step_once(tile);
+                walk::step_once(&**synapses, tile, t);
             }
             stepper.step_spins(tile);
         }
+        tile.time = stepper.step.mul_add(self.steps as f64, start);
         if let Input::Node { synapses, .. } = &stepper.input {
-            synapses.store(tile);
+            synapses.field().store(tile);
         }
     }
 }
@@ -168,7 +174,7 @@ impl<R: Real> Kernel for Advance<'_, R> {
 impl<R: Real> Stepper<R> for TelegraphStepper<R> {
     fn begin(&self, tile: &mut Tile<R>) {
         if let Input::Node { synapses, .. } = &self.input {
-            synapses.begin_tile(tile);
+            walk::begin(&**synapses, tile);
         }
     }
 

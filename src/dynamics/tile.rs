@@ -27,12 +27,20 @@ pub struct Tile<R> {
     pub lanes: usize,
     /// Constant force on each free node during a phase (bias and clamped neighbours).
     pub drive: Vec<Row<R>>,
+    /// Constant part of each branch's variable during a phase (offset and clamped neighbours).
+    pub held: Vec<Row<R>>,
+    /// Time since the start of the run, in the process's unit.
+    pub time: f64,
+    /// What a scheme carries from step to step (Leimkuhler–Matthews: the last normals).
+    pub memory: Vec<Row<R>>,
     /// Scratch.
     pub noise: Vec<Row<R>>,
     /// Scratch.
     pub force: Vec<Row<R>>,
-    /// Scratch.
+    /// Scratch: the packed free nodes.
     pub spare: Vec<Row<R>>,
+    /// Scratch.
+    pub work: Vec<Row<R>>,
 }
 
 impl<R: Real> Tile<R> {
@@ -52,9 +60,13 @@ impl<R: Real> Tile<R> {
             accepted: 0,
             lanes,
             drive: Vec::new(),
+            held: Vec::new(),
+            time: 0.0,
+            memory: Vec::new(),
             noise: Vec::new(),
             force: Vec::new(),
             spare: Vec::new(),
+            work: Vec::new(),
         }
     }
 }

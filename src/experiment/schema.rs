@@ -419,11 +419,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         burn_in: s.time_or_zero("burn_in", "50 tau")?,
         duration: s.time("duration", "500 tau")?,
         sample_period: optional_time("sample_period")?,
-        scheme: s.word(
-            "scheme",
-            "euler-maruyama",
-            &["euler-maruyama", "ornstein-uhlenbeck"],
-        )?,
+        scheme: s.word("scheme", "euler-maruyama", &crate::dynamics::scheme_names())?,
         step,
         bias_tolerance: s.positive("bias_tolerance", 0.01)?,
         precision: s.word("precision", "f32", &["f32", "f64"])?,

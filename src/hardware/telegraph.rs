@@ -8,7 +8,7 @@ use super::dac::Dac;
 use super::die::Die;
 use super::program::Realised;
 use crate::circuit::Circuit;
-use crate::dynamics::{LevelInput, Levels, Linear, Mass, Noise, Process};
+use crate::dynamics::{LevelInput, Levels, Linear, Process};
 use crate::energy::{Ising, Parameters};
 use crate::error::Result;
 use uom::si::capacitance::farad;
@@ -195,13 +195,5 @@ impl TelegraphChip {
 
 /// No continuous nodes: inputs are direct.
 fn bare_process() -> Process {
-    Process {
-        nodes: 0,
-        polynomial: Vec::new(),
-        linear: Linear::Sparse(Vec::new()),
-        mass: Mass::Identity,
-        noise: Noise::Diagonal(Vec::new()),
-        rails: None,
-        levels: None,
-    }
+    Process::still(0)
 }

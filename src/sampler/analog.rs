@@ -4,10 +4,15 @@ use super::lower::StiffnessTracker;
 use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
-use crate::dynamics::{Ensemble, LevelInput, Real, Setting, scheme};
+use crate::dynamics::{
+    Ensemble, LevelInput, Real, Setting, largest_step, scheme, variance_inflation,
+};
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
 use crate::hardware::{Programmed, Spent};
+
+/// The scheme whose step rule is a closed form.
+const EULER: &str = "euler-maruyama";
 
 /// How the integration step is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,7 +82,15 @@ impl<R: Real> AnalogSampler<R> {
             StepRule::Seconds(seconds) => seconds / self.programmed.seconds_per_time(),
             StepRule::Auto(tolerance) => {
                 match (self.stiffness.value(), &self.programmed.process().levels) {
-                    (Some(stiffness), _) => 2.0 * tolerance / (1.0 + tolerance) / stiffness,
+                    (Some(stiffness), _) => {
+                        let exact = || scheme::<f64>(&self.scheme).ok();
+                        // Euler's closed form; other schemes are probed.
+                        let probed = (self.scheme != EULER)
+                            .then(exact)
+                            .flatten()
+                            .and_then(|s| largest_step(&*s, stiffness, tolerance).ok());
+                        probed.map_or(2.0 * tolerance / (1.0 + tolerance) / stiffness, |p| p.0)
+                    }
                     (None, Some(levels)) => match &levels.input {
                         // Exact at any step for direct inputs; a tenth of τ0 resolves the time course.
                         LevelInput::Direct { .. } => 0.1,
@@ -150,40 +163,26 @@ fn cost(spent: Spent, device_seconds: f64) -> Cost {
 impl<R: Real> Sampler for AnalogSampler<R> {
     fn describe(&self) -> Description {
         let step = self.natural_step();
-        let exact = self.scheme != "euler-maruyama";
+        let inflation = |z: f64| {
+            let scheme = scheme::<f64>(&self.scheme).ok()?;
+            variance_inflation(&*scheme, z).ok()
+        };
         Description {
             name: format!("analog-{}", self.programmed.die().name()),
             kind: "analog".to_owned(),
             chains: self.ensemble.chains(),
             nodes: self.width(),
             step: Some(step),
-            predicted_bias: if exact {
-                Some(0.0)
-            } else {
-                self.stiffness
-                    .value()
-                    .map(|l| 0.5 * step * l / (1.0 - 0.5 * step * l))
-            },
+            predicted_bias: self.stiffness.value().and_then(|l| inflation(step * l)),
         }
     }
 
     fn state(&self) -> ChainState {
-        let hidden = match &self.programmed.process().levels {
-            Some(_) => self.ensemble.hidden(),
-            None => Vec::new(),
-        };
-        let per_chain = hidden.len() / self.ensemble.chains().max(1);
-        let streams = self
-            .ensemble
-            .streams()
-            .into_iter()
-            .enumerate()
+        let streams = self.ensemble.streams().into_iter().enumerate();
+        let streams = streams
             .map(|(chain, (state, increment))| {
-                let own = &hidden[chain * per_chain..(chain + 1) * per_chain];
-                [state, increment]
-                    .into_iter()
-                    .chain(own.iter().map(|v| v.to_bits()))
-                    .collect()
+                let carried = self.ensemble.carried(chain).into_iter().map(f64::to_bits);
+                [state, increment].into_iter().chain(carried).collect()
             })
             .collect();
         ChainState {
@@ -206,12 +205,9 @@ impl<R: Real> Sampler for AnalogSampler<R> {
                 .map(|s| Ok((*s.first().ok_or_else(short)?, *s.get(1).ok_or_else(short)?)))
                 .collect::<Result<Vec<_>>>()?;
             self.ensemble.restore_streams(&positions)?;
-            let hidden: Vec<f64> = streams
-                .iter()
-                .flat_map(|s| s[2..].iter().map(|&b| f64::from_bits(b)))
-                .collect();
-            if !hidden.is_empty() {
-                self.ensemble.set_hidden(&hidden)?;
+            for (chain, entry) in streams.iter().enumerate() {
+                let carried: Vec<f64> = entry[2..].iter().map(|&b| f64::from_bits(b)).collect();
+                self.ensemble.restore_carried(chain, &carried)?;
             }
         }
         Ok(())

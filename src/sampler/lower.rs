@@ -1,6 +1,6 @@
 //! From energies to the processes that digital samplers run: dx = −∇E dt + √2 dW, and spins with direct inputs.
 
-use crate::dynamics::{LevelInput, Levels, Linear, Mass, Noise, Process};
+use crate::dynamics::{LevelInput, Levels, Linear, Noise, Process};
 use crate::energy::{ContinuousEnergy, DiscreteEnergy, Model, SoftSpin};
 use crate::error::{Error, Result};
 
@@ -17,16 +17,13 @@ pub fn langevin_process(energy: &SoftSpin) -> Process {
         polynomial.push(energy.j4.iter().map(|v| -4.0 * v).collect());
     }
     Process {
-        nodes: n,
         polynomial,
         linear: Linear::Sparse(coupling_rows(
             energy.couplings.neighbours(),
             energy.couplings.values(),
         )),
-        mass: Mass::Identity,
         noise: Noise::Diagonal(vec![2f64.sqrt(); n]),
-        rails: None,
-        levels: None,
+        ..Process::still(n)
     }
 }
 
@@ -41,12 +38,6 @@ pub fn spin_process(energy: &dyn DiscreteEnergy) -> Process {
         .map(|i| energy.local_field(&zero, i) - rows[i].iter().map(|e| e.1).sum::<f64>())
         .collect();
     Process {
-        nodes: 0,
-        polynomial: Vec::new(),
-        linear: Linear::Sparse(Vec::new()),
-        mass: Mass::Identity,
-        noise: Noise::Diagonal(Vec::new()),
-        rails: None,
         levels: Some(Levels {
             tau: vec![1.0; n],
             input: LevelInput::Direct {
@@ -54,6 +45,7 @@ pub fn spin_process(energy: &dyn DiscreteEnergy) -> Process {
                 coupling: Linear::Sparse(rows),
             },
         }),
+        ..Process::still(0)
     }
 }
 

@@ -16,3 +16,4 @@
 
 pub mod assertions;
 pub mod strategies;
+pub mod transfer;

@@ -1,0 +1,489 @@
+//! The right-hand side of a process on its free nodes, for a tile of chains: forces, branches, drives, kicks and the mass.
+//!
+//! Every scheme asks the same few questions: the force at a state and time (in its own stochastic calculus), the noise
+//! kick there, and the solution with M. What a clamped node does to the others is constant during a phase.
+
+use super::LANES;
+use super::force::{Force, cubic};
+use super::law::Flux;
+use super::linear;
+use super::process::{Branch, Calculus, Drive, Mass, Noise, Process};
+use super::real::Real;
+use super::scheme::Setting;
+use super::tile::{NormalPlan, Row, Tile, end_row, reserve};
+use super::triangle::Triangle;
+use super::wave::Wave;
+use crate::error::{Error, Result};
+
+#[derive(Clone, Debug)]
+pub(super) enum Amplitude<R> {
+    Diagonal(Vec<R>),
+    Factor(Triangle<R>),
+}
+
+#[derive(Clone, Debug)]
+struct Kick<R> {
+    /// Row of the normals.
+    row: usize,
+    /// Strength · amplitude · h.
+    density: R,
+    /// Amplitude of the Itô correction of anti-Itô calculus: ½ strength · amplitude · (w_in · M⁻¹ w_out).
+    correction: f64,
+    flux: Flux,
+    calculus: Calculus,
+}
+
+#[derive(Clone, Debug)]
+struct Element<R> {
+    branch: Branch,
+    /// (free row, weight) of u and of the force.
+    input: Vec<(usize, R)>,
+    output: Vec<(usize, R)>,
+    kick: Option<Kick<R>>,
+}
+
+/// Forces and noise of a process on its free nodes.
+#[derive(Clone, Debug)]
+pub struct Field<R> {
+    /// Polynomial and linear part.
+    pub(super) force: Force<R>,
+    /// Normals: one row for each free node, then one for each noisy branch.
+    pub(super) normals: NormalPlan,
+    pub(super) amplitude: Amplitude<R>,
+    pub(super) mass: Option<Triangle<R>>,
+    /// (row, column, M) where M is not 1; then no node is clamped, so rows are nodes.
+    mass_entries: Option<Vec<(usize, usize, R)>>,
+    rails: Option<Vec<R>>,
+    elements: Vec<Element<R>>,
+    waves: Vec<Wave>,
+    /// (free row, drive).
+    drives: Vec<(usize, Drive)>,
+    noise_rows: usize,
+    step: f64,
+}
+
+impl<R: Real> Field<R> {
+    /// The field of the continuous part of `process`, its noise scaled by the square root of the step.
+    ///
+    /// # Errors
+    /// A step that is not positive; clamped nodes in a network whose mass or noise couples nodes.
+    pub fn new(process: &Process, setting: &Setting<'_>) -> Result<Self> {
+        if !(setting.step > 0.0 && setting.step.is_finite()) {
+            return Err(Error::invalid("plan.step", setting.step, "a positive time"));
+        }
+        let root = setting.step.sqrt();
+        let any_clamped = setting.clamped.contains(&true);
+        let coupled =
+            matches!(process.mass, Mass::Factor(_)) || matches!(process.noise, Noise::Factor(_));
+        if any_clamped && coupled {
+            return Err(Error::invalid(
+                "clamp.nodes",
+                "nodes of a network with coupling capacitors or floating noise",
+                "clamps only on nodes with grounded capacitors and their own noise",
+            ));
+        }
+        let force = Force::new(process, setting.clamped);
+        let free = force.free.clone();
+        let mut row_of = vec![None; process.nodes];
+        for (row, &node) in free.iter().enumerate() {
+            row_of[node] = Some(row);
+        }
+        let pick = |values: &[f64], scale: f64| -> Vec<R> {
+            free.iter()
+                .map(|&i| R::from_f64(values[i] * scale))
+                .collect()
+        };
+        let mut noise_rows = free.len();
+        let elements = process
+            .branches
+            .iter()
+            .map(|branch| {
+                let rows = |entries: &[(usize, f64)]| -> Vec<(usize, R)> {
+                    let free = entries.iter().filter_map(|&(i, w)| Some((row_of[i]?, w)));
+                    free.map(|(row, w)| (row, R::from_f64(w))).collect()
+                };
+                let kick = branch.noise.map(|noise| {
+                    noise_rows += 1;
+                    let strength = noise.strength * branch.amplitude;
+                    Kick {
+                        row: noise_rows - 1,
+                        density: R::from_f64(strength * setting.step),
+                        correction: 0.5 * strength * self_response(process, &row_of, branch),
+                        flux: noise.flux,
+                        calculus: noise.calculus,
+                    }
+                });
+                Element {
+                    input: rows(&branch.input),
+                    output: rows(&branch.output),
+                    kick,
+                    branch: branch.clone(),
+                }
+            })
+            .collect();
+        let mut mask: Vec<bool> = setting.clamped.iter().map(|c| !c).collect();
+        mask.resize(process.nodes + noise_rows - free.len(), true);
+        Ok(Field {
+            amplitude: match &process.noise {
+                Noise::Diagonal(sigma) => Amplitude::Diagonal(pick(sigma, root)),
+                Noise::Factor(factor) => Amplitude::Factor(Triangle::new(factor, root)),
+            },
+            mass: match &process.mass {
+                Mass::Identity => None,
+                Mass::Factor(factor) => Some(Triangle::new(factor, 1.0)),
+            },
+            mass_entries: match &process.mass {
+                Mass::Identity => None,
+                Mass::Factor(_) => Some(
+                    linear::mass_entries(process)
+                        .into_iter()
+                        .map(|(i, j, value)| (i, j, R::from_f64(value)))
+                        .collect(),
+                ),
+            },
+            rails: process.rails.as_ref().map(|rails| pick(rails, 1.0)),
+            normals: NormalPlan::new::<R>(&mask),
+            drives: process
+                .drives
+                .iter()
+                .filter_map(|drive| Some((row_of[drive.node]?, *drive)))
+                .collect(),
+            waves: process.waves.clone(),
+            elements,
+            force,
+            noise_rows,
+            step: setting.step,
+        })
+    }
+
+    /// Number of free rows.
+    pub(super) fn rows(&self) -> usize {
+        self.force.free.len()
+    }
+
+    /// Rows of normals that one set has.
+    pub(super) fn noise_rows(&self) -> usize {
+        self.noise_rows
+    }
+
+    /// h.
+    pub(super) fn step(&self) -> f64 {
+        self.step
+    }
+
+    /// Whether all noise is independent of the state.
+    pub(super) fn additive(&self) -> bool {
+        self.elements.iter().all(|e| {
+            e.kick
+                .as_ref()
+                .is_none_or(|kick| kick.flux == Flux::Constant)
+        })
+    }
+
+    /// Packs the free rows into `tile.spare` and computes what is constant during a phase.
+    pub(super) fn begin(&self, tile: &mut Tile<R>) {
+        self.force.begin(tile);
+        reserve(&mut tile.noise, self.noise_rows);
+        reserve(&mut tile.force, self.rows());
+        reserve(&mut tile.held, self.elements.len());
+        for (element, held) in self.elements.iter().zip(&mut tile.held) {
+            *held = [R::from_f64(element.branch.offset); LANES];
+            for &(node, weight) in &element.branch.input {
+                if self.force.free.binary_search(&node).is_err() {
+                    for lane in 0..LANES {
+                        held[lane] = R::from_f64(weight).fma(tile.x[node][lane], held[lane]);
+                    }
+                }
+            }
+        }
+        self.pack(tile);
+    }
+
+    /// Copies the free nodes into `tile.spare`.
+    pub(super) fn pack(&self, tile: &mut Tile<R>) {
+        reserve(&mut tile.spare, self.rows());
+        for (row, &node) in self.force.free.iter().enumerate() {
+            tile.spare[row] = tile.x[node];
+        }
+    }
+
+    /// Copies the packed free rows back to the tile's nodes.
+    #[inline(always)]
+    pub(super) fn store(&self, tile: &mut Tile<R>) {
+        for (row, &node) in self.force.free.iter().enumerate() {
+            tile.x[node] = tile.spare[row];
+        }
+    }
+
+    /// u of a branch.
+    #[inline(always)]
+    fn variable(&self, element: &Element<R>, held: &Row<R>, x: &[Row<R>], t: f64) -> Row<R> {
+        let mut u = *held;
+        let waves = &element.branch.waves;
+        if !waves.is_empty() {
+            let sum: f64 = waves.iter().map(|&(k, w)| w * self.waves[k].at(t)).sum();
+            u = u.map(|v| v + R::from_f64(sum));
+        }
+        for &(row, weight) in &element.input {
+            for lane in 0..LANES {
+                u[lane] = weight.fma(x[row][lane], u[lane]);
+            }
+        }
+        u
+    }
+
+    fn gate(&self, element: &Element<R>, t: f64) -> f64 {
+        element.branch.gate.map_or(1.0, |k| self.waves[k].at(t))
+    }
+
+    /// Adds the branches' forces and the drives at time t to `out`, read in `calculus`.
+    #[inline(always)]
+    pub(super) fn add_branches(
+        &self,
+        held: &[Row<R>],
+        x: &[Row<R>],
+        t: f64,
+        calculus: Calculus,
+        out: &mut [Row<R>],
+    ) {
+        for (element, held) in self.elements.iter().zip(held) {
+            let branch = &element.branch;
+            let u = self.variable(element, held, x, t);
+            let gate = self.gate(element, t);
+            let gain = R::from_f64(branch.amplitude * gate);
+            let mut force = branch.law.lanes(&u, |law, u| gain * law.value(u));
+            if let Some(kick) = &element.kick {
+                let alpha = kick.calculus.alpha() - calculus.alpha();
+                let factor = R::from_f64(alpha * kick.correction * gate);
+                if factor != R::ZERO && kick.flux != Flux::Constant {
+                    let extra = branch
+                        .law
+                        .lanes(&u, |law, u| factor * law.flux_slope(kick.flux, u));
+                    for lane in 0..LANES {
+                        force[lane] = force[lane] + extra[lane];
+                    }
+                }
+            }
+            for &(row, weight) in &element.output {
+                for lane in 0..LANES {
+                    out[row][lane] = weight.fma(force[lane], out[row][lane]);
+                }
+            }
+        }
+        self.add_drives(t, out);
+    }
+
+    /// Adds the forces of time alone.
+    #[inline(always)]
+    pub(super) fn add_drives(&self, t: f64, out: &mut [Row<R>]) {
+        for &(row, drive) in &self.drives {
+            let wave = &self.waves[drive.wave];
+            // A derivative is the mean over the coming step, so that the charge moved is exact.
+            let value = if drive.derivative {
+                (wave.at(t + self.step) - wave.at(t)) / self.step
+            } else {
+                wave.at(t)
+            };
+            let value = R::from_f64(drive.weight * value);
+            out[row] = out[row].map(|v| v + value);
+        }
+    }
+
+    /// Adds `scale` times the branches' noise at (x, t) to `out`.
+    #[inline(always)]
+    pub(super) fn add_branch_kicks(
+        &self,
+        held: &[Row<R>],
+        x: &[Row<R>],
+        t: f64,
+        scale: R,
+        normals: &[Row<R>],
+        out: &mut [Row<R>],
+    ) {
+        for (element, held) in self.elements.iter().zip(held) {
+            let Some(kick) = &element.kick else { continue };
+            let u = self.variable(element, held, x, t);
+            let density = kick.density * R::from_f64(self.gate(element, t));
+            let mut noise = element
+                .branch
+                .law
+                .lanes(&u, |law, u| (density * law.flux(kick.flux, u)).sqrt());
+            for lane in 0..LANES {
+                noise[lane] = scale * noise[lane] * normals[kick.row][lane];
+            }
+            for &(row, weight) in &element.output {
+                for lane in 0..LANES {
+                    out[row][lane] = weight.fma(noise[lane], out[row][lane]);
+                }
+            }
+        }
+    }
+
+    /// F(x, t) of the free rows, read in `calculus`; M is not yet divided out.
+    #[inline(always)]
+    pub(super) fn evaluate(
+        &self,
+        (drive, held): (&[Row<R>], &[Row<R>]),
+        x: &[Row<R>],
+        t: f64,
+        calculus: Calculus,
+        out: &mut [Row<R>],
+    ) {
+        self.force.evaluate(x, drive, out);
+        self.add_branches(held, x, t, calculus, out);
+    }
+
+    /// √h S ξ + Σ_b w_b √(h q_b) ξ_b at (x, t); M is not yet divided out.
+    #[inline(always)]
+    pub(super) fn kick(
+        &self,
+        held: &[Row<R>],
+        x: &[Row<R>],
+        t: f64,
+        normals: &[Row<R>],
+        out: &mut [Row<R>],
+    ) {
+        let rows = out.len();
+        out.copy_from_slice(&normals[..rows]);
+        self.shape(out);
+        self.add_branch_kicks(held, x, t, R::ONE, normals, out);
+    }
+
+    /// ξ ← √h S ξ.
+    #[inline(always)]
+    pub(super) fn shape(&self, noise: &mut [Row<R>]) {
+        match &self.amplitude {
+            Amplitude::Diagonal(sigma) => {
+                for (noise, &sigma) in noise.iter_mut().zip(sigma) {
+                    *noise = noise.map(|v| sigma * v);
+                }
+            }
+            Amplitude::Factor(factor) => factor.multiply(noise),
+        }
+    }
+
+    /// (output row, input row) of every branch.
+    pub(super) fn branch_pattern(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.elements.iter().flat_map(|element| {
+            let inputs = move |out: usize| element.input.iter().map(move |e| (out, e.0));
+            element.output.iter().flat_map(move |e| inputs(e.0))
+        })
+    }
+
+    /// `slot` of every pair of [`Self::branch_pattern`], branch by branch.
+    pub(super) fn branch_slots(&self, slot: impl Fn(usize, usize) -> usize) -> Vec<Vec<usize>> {
+        let of = |element: &Element<R>| {
+            let outputs = element.output.iter();
+            let pairs = outputs.flat_map(|o| element.input.iter().map(move |i| (o.0, i.0)));
+            pairs.map(|(i, j)| slot(i, j)).collect()
+        };
+        self.elements.iter().map(of).collect()
+    }
+
+    /// Adds `factor` · ∂(branch force)/∂x to the matrix entries at `slots`.
+    #[inline(always)]
+    pub(super) fn add_branch_slopes(
+        &self,
+        held: &[Row<R>],
+        x: &[Row<R>],
+        t: f64,
+        factor: R,
+        slots: &[Vec<usize>],
+        matrix: &mut [Row<R>],
+    ) {
+        for ((element, held), slots) in self.elements.iter().zip(held).zip(slots) {
+            let u = self.variable(element, held, x, t);
+            let gain = factor * R::from_f64(element.branch.amplitude * self.gate(element, t));
+            let slope = element.branch.law.lanes(&u, |law, u| gain * law.slope(u));
+            let outputs = element.output.iter();
+            let weights = outputs.flat_map(|o| element.input.iter().map(move |i| o.1 * i.1));
+            for (weight, &slot) in weights.zip(slots) {
+                for lane in 0..LANES {
+                    matrix[slot][lane] = weight.fma(slope[lane], matrix[slot][lane]);
+                }
+            }
+        }
+    }
+
+    /// out ← out − M (to − from).
+    #[inline(always)]
+    pub(super) fn subtract_mass(&self, from: &[Row<R>], to: &[Row<R>], out: &mut [Row<R>]) {
+        match &self.mass_entries {
+            None => {
+                for row in 0..out.len() {
+                    for lane in 0..LANES {
+                        out[row][lane] = out[row][lane] - (to[row][lane] - from[row][lane]);
+                    }
+                }
+            }
+            Some(entries) => {
+                for &(i, j, value) in entries {
+                    for lane in 0..LANES {
+                        let moved = to[j][lane] - from[j][lane];
+                        out[i][lane] = (-value).fma(moved, out[i][lane]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// x ← M⁻¹ x.
+    #[inline(always)]
+    pub(super) fn solve(&self, x: &mut [Row<R>]) {
+        if let Some(mass) = &self.mass {
+            mass.solve(x);
+        }
+    }
+
+    /// Limits the packed rows to their rails and counts the lanes in use that were beyond.
+    #[inline(always)]
+    pub(super) fn clip(&self, tile: &mut Tile<R>) {
+        let Some(rails) = &self.rails else { return };
+        let mut clipped = [0u32; LANES];
+        for (x, &rail) in tile.spare.iter_mut().zip(rails) {
+            for lane in 0..LANES {
+                let limited = x[lane].clamp_abs(rail);
+                clipped[lane] += u32::from(limited != x[lane]);
+                x[lane] = limited;
+            }
+            end_row();
+        }
+        let all = clipped[..tile.lanes].iter().map(|&c| u64::from(c));
+        tile.clipped += all.sum::<u64>();
+    }
+
+    /// x ← x + h F + √h S ξ, with L x and the branches already in `product`: unit mass, own noise on every node.
+    #[inline(always)]
+    pub(super) fn move_rows(
+        &self,
+        sigma: &[R],
+        noise: &[Row<R>],
+        product: &[Row<R>],
+        drive: &[Row<R>],
+        x: &mut [Row<R>],
+    ) {
+        let step = R::from_f64(self.step);
+        for row in 0..x.len() {
+            let (c, sigma) = (self.force.cubic(row), sigma[row]);
+            let (noise, product, drive, x) = (&noise[row], &product[row], &drive[row], &mut x[row]);
+            for lane in 0..LANES {
+                let force = cubic(c, x[lane], product[lane] + drive[lane]);
+                x[lane] = x[lane] + step.fma(force, sigma * noise[lane]);
+            }
+            end_row();
+        }
+    }
+}
+
+/// w_in · M⁻¹ w_out over the free nodes: how far a branch's own noise moves its own variable.
+fn self_response(process: &Process, row_of: &[Option<usize>], branch: &Branch) -> f64 {
+    let mut moved = vec![0.0; process.nodes];
+    for &(i, w) in &branch.output {
+        if row_of[i].is_some() {
+            moved[i] += w;
+        }
+    }
+    linear::solve_mass_vector(&process.mass, &mut moved);
+    let inputs = branch.input.iter().filter(|e| row_of[e.0].is_some());
+    inputs.map(|&(i, w)| w * moved[i]).sum()
+}

@@ -1,0 +1,92 @@
+//! From one step of a scheme to a stepper: packing, normals, rails and time are the same for all of them.
+
+use super::field::Field;
+use super::real::Real;
+use super::scheme::Stepper;
+use super::simd::{Kernel, dispatch};
+use super::tile::{Row, Tile, reserve};
+
+/// One step of a scheme on the packed free rows, from given normals.
+pub(super) trait OneStep<R: Real>: Send + Sync {
+    /// What it steps.
+    fn field(&self) -> &Field<R>;
+    /// Sets of normals that a step takes.
+    fn sets(&self) -> usize {
+        1
+    }
+    /// Prepares scratch rows (and whatever the scheme carries from step to step).
+    fn begin(&self, _tile: &mut Tile<R>) {}
+    /// Moves `tile.spare` from `tile.time` by one step, with the normals in `tile.noise` (set by set).
+    fn once(&self, tile: &mut Tile<R>);
+}
+
+/// A scheme's step, repeated.
+#[derive(Clone, Debug)]
+pub(super) struct Walk<S>(pub S);
+
+/// One step with normals from the tile's streams.
+#[inline(always)]
+pub(super) fn step_once<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>, t: f64) {
+    let field = scheme.field();
+    let rows = field.noise_rows();
+    for set in 0..scheme.sets() {
+        let to = set * rows..(set + 1) * rows;
+        field.normals.fill(&mut tile.rng, &mut tile.noise[to]);
+    }
+    tile.time = t;
+    scheme.once(tile);
+    field.clip(tile);
+}
+
+pub(super) fn begin<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>) {
+    let field = scheme.field();
+    field.begin(tile);
+    reserve(&mut tile.noise, scheme.sets() * field.noise_rows());
+    scheme.begin(tile);
+}
+
+struct Advance<'a, R, S> {
+    scheme: &'a S,
+    tile: &'a mut Tile<R>,
+    steps: u64,
+}
+
+impl<R: Real, S: OneStep<R>> Kernel for Advance<'_, R, S> {
+    #[inline(always)]
+    fn run(self) {
+        let (start, h) = (self.tile.time, self.scheme.field().step());
+        for k in 0..self.steps {
+            step_once(self.scheme, self.tile, h.mul_add(k as f64, start));
+        }
+        self.tile.time = h.mul_add(self.steps as f64, start);
+        self.scheme.field().store(self.tile);
+    }
+}
+
+impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
+    fn begin(&self, tile: &mut Tile<R>) {
+        begin(&self.0, tile);
+    }
+
+    fn advance(&self, tile: &mut Tile<R>, steps: u64) {
+        dispatch(Advance {
+            scheme: &self.0,
+            tile,
+            steps,
+        });
+    }
+
+    fn normals(&self) -> usize {
+        self.0.sets() * self.0.field().noise_rows()
+    }
+
+    fn step_given(&self, tile: &mut Tile<R>, normals: &[Row<R>]) {
+        let field = self.0.field();
+        field.pack(tile);
+        tile.noise.copy_from_slice(normals);
+        self.0.once(tile);
+        field.clip(tile);
+        field.store(tile);
+        tile.time += field.step();
+    }
+}
