@@ -458,7 +458,7 @@ fn pbits_and_their_synapses() {
         "tau0/tau_s = 100 ns/5 ns"
     );
     let LevelInput::Node {
-        gain,
+        input,
         offset,
         drive,
     } = &die.process().levels.as_ref().unwrap().input
@@ -468,9 +468,9 @@ fn pbits_and_their_synapses() {
     let s = [1.0, -1.0, 1.0];
     for i in 0..3 {
         let settled = (0..3).map(|j| entry(drive, i, j) * s[j]).sum::<f64>() / drift[(i, i)];
-        let input = gain[i] * settled + offset[i];
+        let got = input[i][0].1 * settled + offset[i];
         let wanted = field[i] + (0..3).map(|j| expected[i][j] * s[j]).sum::<f64>();
-        assert!((input - wanted).abs() < 1e-12);
+        assert!((got - wanted).abs() < 1e-12);
     }
     let variance = theory::lyapunov(&drift, &theory::diffusion(die.process())).unwrap()[(0, 0)];
     let volts = variance.sqrt() * die.volts_per_x();

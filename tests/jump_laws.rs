@@ -156,7 +156,7 @@ fn gillespie_has_the_exact_law() {
 #[test]
 fn tau_leaping_has_the_exact_moments() {
     let process = inverter(0.1, 1.0, 0.25);
-    let x = run("tau-leap", &process, 40_000, (0.004, 40.0));
+    let x = run("tau-leap", &process, 32_000, (0.008, 20.0));
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
     let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;

@@ -2,17 +2,19 @@
 //!
 //! With v = V/V_u and s = t/τ, Kirchhoff's law C dV = I dt + dQ_noise becomes M dv = F ds + S dW where M = C/C_u,
 //! F = I τ/(C_u V_u), SSᵀ = K τ/(C_u V_u)², K = Σ 2kTg bbᵀ, and C_u is the mean diagonal of C. A diagonal C is divided
-//! out; otherwise C stays, factorised.
+//! out; otherwise C stays, factorised. Inductor currents are rows of the same kind, L dI = V dt, in units of
+//! I_u = V_u √(C_u/L_u); coloured sources and junction phases are rows of order one.
 
-use super::element::{Circuit, Element, ElementId};
-use crate::dynamics::{EnvelopeFactor, Linear, Mass, Noise, Process};
+use super::element::{Element, ElementId, Terminal};
+use super::netlist::Circuit;
+use super::place::{Place, places};
+use super::rows::{FlatRow, Row, Rows};
+use crate::dynamics::{Drive, EnvelopeFactor, LevelInput, Levels, Linear, Noise, Process, Wave};
 use crate::error::{Error, Result};
+use crate::units::BOLTZMANN;
 use uom::si::electric_current::ampere;
 use uom::si::electrical_conductance::siemens;
 use uom::si::f64::{ElectricCurrent, ElectricalConductance};
-
-/// Boltzmann's constant, J/K (exact).
-pub(super) const BOLTZMANN: f64 = 1.380_649e-23;
 
 /// Largest all-to-all network kept as a dense matrix when at least a quarter of its pairs are joined.
 const DENSE_SHARE: usize = 4;
@@ -20,81 +22,53 @@ const DENSE_SHARE: usize = 4;
 /// An assembled circuit: the process, and where each element's value sits in it.
 #[derive(Clone, Debug)]
 pub struct Assembly {
-    circuit: Circuit,
-    process: Process,
+    pub(super) circuit: Circuit,
+    pub(super) process: Process,
+    pub(super) rows: Rows,
+    pub(super) places: Vec<Place>,
     voltage_unit: f64,
-    time_unit: f64,
-    /// 1/C_ii for diagonal C, 1/C_u otherwise.
-    inverse_capacitance: Vec<f64>,
+}
+
+/// A sparse matrix under construction, row by row.
+pub(super) type Sparse = Vec<std::collections::BTreeMap<usize, f64>>;
+
+/// Terms that stamping collects.
+pub(super) struct Stamps {
+    pub linear: Sparse,
+    pub drives: Vec<Drive>,
+    /// Sources of current that are not voltage sources, as waves of their own.
+    pub waves: Vec<Wave>,
 }
 
 impl Circuit {
     /// Assembles the netlist into a process in units of `voltage_unit` (V) and `time_unit` (s).
     ///
     /// # Errors
-    /// No nodes, a node without capacitance, or coupling capacitors that make C singular.
+    /// No nodes, a node without capacitance, coupling capacitors that make C singular, a loop of voltage sources.
     pub fn assemble(&self, voltage_unit: f64, time_unit: f64) -> Result<Assembly> {
-        let n = self.nodes();
-        if n == 0 {
+        if self.names.is_empty() {
             return Err(Error::invalid("circuit", "no nodes", "at least one node"));
         }
-        let (mass, inverse_capacitance) = self.capacitance()?;
+        let places = places(self)?;
+        let (rows, mass) = Rows::new(self, &places, voltage_unit, time_unit)?;
+        let mut process = Process::still(rows.len());
+        process.mass = mass;
+        process.rails = self.rails.map(|rail| {
+            let limit = |row: &FlatRow| match row.kind {
+                Row::Node(_) => rail / voltage_unit,
+                _ => f64::MAX,
+            };
+            rows.all.iter().map(limit).collect()
+        });
         let mut assembly = Assembly {
             circuit: self.clone(),
-            process: Process {
-                mass,
-                rails: self.rails.map(|rail| vec![rail / voltage_unit; n]),
-                ..Process::still(n)
-            },
+            process,
+            rows,
+            places,
             voltage_unit,
-            time_unit,
-            inverse_capacitance,
         };
         assembly.fill()?;
         Ok(assembly)
-    }
-
-    /// M (in units of C_u, unless C is diagonal) and the factor that turns currents into forces.
-    fn capacitance(&self) -> Result<(Mass, Vec<f64>)> {
-        let n = self.nodes();
-        let mut diagonal = vec![0.0; n];
-        let mut floating = Vec::new();
-        for element in &self.elements {
-            if let Element::Capacitor { a, b, farads } = element {
-                diagonal[*a] += farads;
-                if let Some(b) = b {
-                    diagonal[*b] += farads;
-                    floating.push((*a.max(b), *a.min(b), *farads));
-                }
-            }
-        }
-        if let Some(i) = diagonal.iter().position(|&c| c == 0.0) {
-            let value = format!("\"{}\" has no capacitance", self.names[i]);
-            return Err(Error::invalid("node", value, "a capacitor on every node"));
-        }
-        if floating.is_empty() {
-            return Ok((Mass::Identity, diagonal.iter().map(|c| 1.0 / c).collect()));
-        }
-        let unit = diagonal.iter().sum::<f64>() / n as f64;
-        let mut lower: Vec<std::collections::BTreeMap<usize, f64>> = vec![Default::default(); n];
-        for (i, c) in diagonal.iter().enumerate() {
-            lower[i].insert(i, c / unit);
-        }
-        for (i, j, c) in floating {
-            *lower[i].entry(j).or_insert(0.0) -= c / unit;
-        }
-        let rows: Vec<Vec<(usize, f64)>> = lower
-            .into_iter()
-            .map(|row| row.into_iter().collect())
-            .collect();
-        let factor = EnvelopeFactor::new(&rows, false).map_err(|_| {
-            Error::invalid(
-                "circuit",
-                "a group of nodes joined only by coupling capacitors",
-                "a capacitor to ground in every such group (C is singular)",
-            )
-        })?;
-        Ok((Mass::Factor(factor), vec![1.0 / unit; n]))
     }
 }
 
@@ -104,6 +78,11 @@ impl Assembly {
         &self.process
     }
 
+    /// The circuit as it is now.
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
     /// V_u in volts.
     pub fn voltage_unit(&self) -> f64 {
         self.voltage_unit
@@ -111,131 +90,391 @@ impl Assembly {
 
     /// τ in seconds.
     pub fn time_unit(&self) -> f64 {
-        self.time_unit
+        self.rows.time_unit
+    }
+
+    /// What each node of the process stands for.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.rows.all.iter().map(|row| row.kind)
+    }
+
+    /// SI units per unit of each row of the process (V, A; 1 for phases and coloured sources).
+    pub fn scales(&self) -> Vec<f64> {
+        self.rows.all.iter().map(|row| row.scale).collect()
+    }
+
+    /// The voltage of node `node` (by index) in volts, in the state `x` of the process at time `t` of the process.
+    pub fn voltage(&self, node: usize, x: &[f64], t: f64) -> f64 {
+        let place = &self.places[node];
+        let waves = place.waves.iter();
+        let sources: f64 = waves.map(|&(k, w)| w * self.process.waves[k].at(t)).sum();
+        let root = place.root.map_or(0.0, |root| x[self.rows.of_node[root]]);
+        (root + sources) * self.voltage_unit
+    }
+
+    /// (row, ±1) and the waves of a terminal's voltage; `None` for ground.
+    pub(super) fn place(&self, terminal: Terminal) -> (Option<usize>, &[(usize, f64)]) {
+        match terminal {
+            None => (None, &[]),
+            Some(node) => {
+                let place = &self.places[node];
+                (place.root.map(|r| self.rows.of_node[r]), &place.waves)
+            }
+        }
+    }
+
+    /// Adds `coefficient` (A/V or the like, SI) · (V of `terminal`) to the flow into row `out`.
+    fn stamp(&self, stamps: &mut Stamps, out: usize, coefficient: f64, terminal: Terminal) {
+        let (row, waves) = self.place(terminal);
+        if let Some(row) = row {
+            self.stamp_row(stamps, out, coefficient, row);
+        }
+        for &(wave, sign) in waves {
+            let weight = sign * coefficient * self.voltage_unit * self.rows.flow_unit(out);
+            stamps.drives.push(Drive {
+                node: out,
+                wave,
+                weight,
+                derivative: false,
+            });
+        }
+    }
+
+    /// Adds `coefficient` (SI) · (state of row `row`) to the flow into row `out`.
+    fn stamp_row(&self, stamps: &mut Stamps, out: usize, coefficient: f64, row: usize) {
+        let ratio = self.rows.all[row].scale / self.rows.all[out].scale;
+        *stamps.linear[out].entry(row).or_insert(0.0) +=
+            coefficient * self.rows.rate_unit(out) * ratio;
+    }
+
+    /// g (V_c0 − V_c1) flows out of path[0] and into path[1].
+    fn stamp_conductance(
+        &self,
+        stamps: &mut Stamps,
+        g: f64,
+        control: [Terminal; 2],
+        path: [Terminal; 2],
+    ) {
+        for (terminal, sign) in [(path[0], -1.0), (path[1], 1.0)] {
+            if let (Some(out), _) = self.place(terminal) {
+                self.stamp(stamps, out, sign * g, control[0]);
+                self.stamp(stamps, out, -sign * g, control[1]);
+            }
+        }
+    }
+
+    /// The state of `row` times `coefficient` (A) flows out of path[0] and into path[1].
+    fn stamp_source(&self, stamps: &mut Stamps, coefficient: f64, row: usize, path: [Terminal; 2]) {
+        for (terminal, sign) in [(path[0], -1.0), (path[1], 1.0)] {
+            if let (Some(out), _) = self.place(terminal) {
+                self.stamp_row(stamps, out, sign * coefficient, row);
+            }
+        }
     }
 
     /// Computes every number of the process from the elements.
     fn fill(&mut self) -> Result<()> {
-        let n = self.circuit.nodes();
-        let mut rows: Vec<std::collections::BTreeMap<usize, f64>> = vec![Default::default(); n];
-        for element in &self.circuit.elements {
-            match element {
-                Element::Resistor {
-                    a, b, conductance, ..
-                } => {
-                    let g = conductance * self.conductance_unit(*a);
-                    *rows[*a].entry(*a).or_insert(0.0) -= g;
-                    if let Some(b) = b {
-                        let back = conductance * self.conductance_unit(*b);
-                        *rows[*b].entry(*b).or_insert(0.0) -= back;
-                        *rows[*a].entry(*b).or_insert(0.0) += g;
-                        *rows[*b].entry(*a).or_insert(0.0) += back;
-                    }
-                }
-                Element::Transconductor {
-                    from,
-                    into,
-                    conductance,
-                    ..
-                } => {
-                    *rows[*into].entry(*from).or_insert(0.0) +=
-                        conductance * self.conductance_unit(*into);
-                }
-                _ => {}
-            }
+        let n = self.rows.len();
+        let mut stamps = Stamps {
+            linear: vec![Default::default(); n],
+            drives: Vec::new(),
+            waves: Vec::new(),
+        };
+        self.source_waves(&mut stamps);
+        for (index, element) in self.circuit.elements.iter().enumerate() {
+            self.stamp_element(&mut stamps, index, element);
         }
-        let entries: usize = rows.iter().map(|row| row.len()).sum();
+        let entries: usize = stamps.linear.iter().map(|row| row.len()).sum();
         self.process.linear = if DENSE_SHARE * entries > n * n && n > 1 {
             let mut dense = nalgebra::DMatrix::zeros(n, n);
-            for (i, row) in rows.iter().enumerate() {
+            for (i, row) in stamps.linear.iter().enumerate() {
                 for (&j, &value) in row {
                     dense[(i, j)] = value;
                 }
             }
             Linear::Dense(dense)
         } else {
-            Linear::Sparse(
-                rows.into_iter()
-                    .map(|row| row.into_iter().collect())
-                    .collect(),
-            )
+            let rows = stamps.linear.into_iter();
+            Linear::Sparse(rows.map(|row| row.into_iter().collect()).collect())
         };
+        self.process.drives = stamps.drives;
+        self.process.waves = stamps.waves;
+        self.fill_branches()?;
+        self.fill_levels();
         self.fill_nodes()
+    }
+
+    /// Waves of the voltage sources, in their order, and what they push through capacitors.
+    fn source_waves(&self, stamps: &mut Stamps) {
+        for element in &self.circuit.elements {
+            if let Element::Voltage { wave, .. } = element {
+                let scaled = wave.scaled(1.0 / self.voltage_unit, 1.0 / self.rows.time_unit);
+                stamps.waves.push(scaled);
+            }
+        }
+        for element in &self.circuit.elements {
+            let Element::Capacitor { a, b, farads } = element else {
+                continue;
+            };
+            // C d(V_a − V_b)/dt leaves row a and enters row b; only the sources' share is a force.
+            for (terminal, sign) in [(*a, -1.0), (*b, 1.0)] {
+                let (Some(out), _) = self.place(terminal) else {
+                    continue;
+                };
+                for (other, inner) in [(*a, 1.0), (*b, -1.0)] {
+                    for &(wave, weight) in self.place(other).1 {
+                        if stamps.waves[wave].is_constant() {
+                            continue;
+                        }
+                        stamps.drives.push(Drive {
+                            node: out,
+                            wave,
+                            weight: sign * inner * weight * farads * self.rows.inverse_mass(out),
+                            derivative: true,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn stamp_element(&self, stamps: &mut Stamps, index: usize, element: &Element) {
+        match element {
+            Element::Resistor {
+                a, b, conductance, ..
+            } => self.stamp_conductance(stamps, *conductance, [*a, *b], [*a, *b]),
+            Element::Transconductor {
+                from,
+                into,
+                conductance,
+                ..
+            } => {
+                if let (Some(out), _) = self.place(Some(*into)) {
+                    self.stamp(stamps, out, *conductance, Some(*from));
+                }
+            }
+            Element::Controlled {
+                control,
+                path,
+                conductance,
+                ..
+            } => self.stamp_conductance(stamps, *conductance, *control, *path),
+            Element::Inductor { a, b, series, .. } => {
+                let row = self.rows.of_element[&index];
+                self.stamp(stamps, row, 1.0, *a);
+                self.stamp(stamps, row, -1.0, *b);
+                self.stamp_row(stamps, row, -series, row);
+                self.stamp_source(stamps, 1.0, row, [*a, *b]);
+            }
+            Element::Coloured {
+                path,
+                amperes,
+                seconds,
+            } => {
+                let row = self.rows.of_element[&index];
+                self.stamp_row(stamps, row, -1.0 / seconds, row);
+                self.stamp_source(stamps, *amperes, row, *path);
+            }
+            Element::Josephson { path, shunt, .. } => {
+                let row = self.rows.of_element[&index];
+                let per_weber = std::f64::consts::TAU / super::devices::FLUX_QUANTUM;
+                self.stamp(stamps, row, per_weber, path[0]);
+                self.stamp(stamps, row, -per_weber, path[1]);
+                if let Some((henries, _)) = shunt {
+                    self.stamp_source(stamps, 1.0 / (per_weber * henries), row, *path);
+                }
+            }
+            Element::Drive { path, wave } => {
+                let scaled = wave.scaled(1.0, 1.0 / self.rows.time_unit);
+                stamps.waves.push(scaled);
+                let wave = stamps.waves.len() - 1;
+                for (terminal, sign) in [(path[0], -1.0), (path[1], 1.0)] {
+                    if let (Some(node), _) = self.place(terminal) {
+                        stamps.drives.push(Drive {
+                            node,
+                            wave,
+                            weight: sign * self.rows.flow_unit(node),
+                            derivative: false,
+                        });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Two-state sources.
+    fn fill_levels(&mut self) {
+        let mut levels = Levels {
+            tau: Vec::new(),
+            input: LevelInput::Direct {
+                field: Vec::new(),
+                coupling: Linear::Sparse(Vec::new()),
+            },
+        };
+        let (mut input, mut offsets) = (Vec::new(), Vec::new());
+        let mut drive = vec![Vec::new(); self.rows.len()];
+        for element in &self.circuit.elements {
+            let Element::Telegraph {
+                path,
+                amperes,
+                seconds,
+                control,
+                offset,
+            } = element
+            else {
+                continue;
+            };
+            let spin = levels.tau.len();
+            levels.tau.push(seconds / self.rows.time_unit);
+            let (mut own, mut constant) = (Vec::new(), *offset);
+            for &(node, weight) in control {
+                let (row, waves) = self.place(Some(node));
+                own.extend(row.map(|row| (row, weight * self.voltage_unit)));
+                // Sources that drive a telegraph element directly count with their value at the start.
+                let waves = waves.iter();
+                constant += waves
+                    .map(|&(k, w)| w * weight * self.voltage_unit * self.process.waves[k].at(0.0))
+                    .sum::<f64>();
+            }
+            input.push(own);
+            offsets.push(constant);
+            for (terminal, sign) in [(path[0], -1.0), (path[1], 1.0)] {
+                if let (Some(out), _) = self.place(terminal) {
+                    let weight: f64 = sign * amperes * self.rows.flow_unit(out);
+                    drive[out].push((spin, weight));
+                }
+            }
+        }
+        self.process.levels = (!levels.tau.is_empty()).then(|| {
+            levels.input = LevelInput::Node {
+                input,
+                offset: offsets,
+                drive: Linear::Sparse(drive),
+            };
+            levels
+        });
     }
 
     /// The forces and noise that belong to single nodes, summed over the elements in order.
     fn fill_nodes(&mut self) -> Result<()> {
-        let n = self.circuit.nodes();
+        let n = self.rows.len();
         let degree = self.circuit.elements.iter().map(|element| match element {
             Element::Polynomial { coefficients, .. } => coefficients.len(),
-            Element::Current { .. } => 1,
+            Element::Current { .. } | Element::Josephson { .. } => 1,
             _ => 0,
         });
         let mut polynomial = vec![vec![0.0; n]; degree.max().unwrap_or(0)];
-        let mut intensity = vec![0.0; n];
-        let mut floating = Vec::new();
-        for element in &self.circuit.elements {
+        let mut intensity = Intensity {
+            diagonal: vec![0.0; n],
+            floating: Vec::new(),
+        };
+        for (index, element) in self.circuit.elements.iter().enumerate() {
             match element {
-                Element::Capacitor { .. } => {}
-                Element::Resistor {
-                    a,
-                    b,
-                    conductance,
-                    kelvins,
+                Element::Polynomial {
+                    node, coefficients, ..
                 } => {
-                    let k = 2.0 * BOLTZMANN * kelvins * conductance;
-                    intensity[*a] += k;
-                    if let Some(b) = b {
-                        intensity[*b] += k;
-                        if k > 0.0 {
-                            floating.push((*a.max(b), *a.min(b), k));
+                    if let (Some(row), _) = self.place(Some(*node)) {
+                        for (k, c) in coefficients.iter().enumerate() {
+                            polynomial[k][row] -=
+                                c * self.rows.flow_unit(row) * self.voltage_unit.powi(k as i32);
                         }
                     }
                 }
-                Element::Transconductor {
-                    into,
-                    conductance,
-                    kelvins,
-                    excess,
-                    ..
-                } => intensity[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs(),
-                Element::Polynomial {
-                    node,
-                    coefficients,
-                    density,
-                } => {
-                    intensity[*node] += density;
-                    for (k, c) in coefficients.iter().enumerate() {
-                        polynomial[k][*node] -=
-                            c * self.current_unit(*node) * self.voltage_unit.powi(k as i32);
+                Element::Current { node, amperes } => {
+                    if let (Some(row), _) = self.place(Some(*node)) {
+                        polynomial[0][row] += amperes * self.rows.flow_unit(row);
                     }
                 }
-                Element::Current { node, amperes } => {
-                    polynomial[0][*node] += amperes * self.current_unit(*node)
+                Element::Josephson {
+                    path,
+                    shunt: Some((henries, flux)),
+                    ..
+                } => {
+                    let per_weber = std::f64::consts::TAU / super::devices::FLUX_QUANTUM;
+                    for (terminal, sign) in [(path[0], 1.0), (path[1], -1.0)] {
+                        if let (Some(row), _) = self.place(terminal) {
+                            polynomial[0][row] +=
+                                sign * flux / (per_weber * henries) * self.rows.flow_unit(row);
+                        }
+                    }
                 }
-                Element::Noise { node, density } => intensity[*node] += density,
+                _ => {}
             }
+            let (k, ends) = self.additive_noise(index, element);
+            intensity.add(k, ends);
         }
         self.process.polynomial = polynomial;
-        self.process.noise = self.noise(&intensity, &floating)?;
+        self.process.noise = self.noise(&intensity)?;
         Ok(())
     }
 
-    fn noise(&self, intensity: &[f64], floating: &[(usize, usize, f64)]) -> Result<Noise> {
-        if floating.is_empty() {
-            let sigma = (0..intensity.len())
-                .map(|i| self.sigma(i, intensity[i]))
-                .collect();
-            return Ok(Noise::Diagonal(sigma));
+    /// Two-sided density (SI) of an element's additive noise, and the rows that it enters (+) and leaves (−).
+    pub(super) fn additive_noise(
+        &self,
+        index: usize,
+        element: &Element,
+    ) -> (f64, [Option<usize>; 2]) {
+        let row = |terminal: Terminal| self.place(terminal).0;
+        let thermal = |kelvins: f64, g: f64| 2.0 * BOLTZMANN * kelvins * g;
+        match element {
+            Element::Resistor {
+                a,
+                b,
+                conductance,
+                kelvins,
+            } => (thermal(*kelvins, *conductance), [row(*a), row(*b)]),
+            Element::Transconductor {
+                into,
+                conductance,
+                kelvins,
+                excess,
+                ..
+            } => (
+                thermal(*kelvins, 1.0) * excess * conductance.abs(),
+                [row(Some(*into)), None],
+            ),
+            Element::Controlled {
+                path,
+                conductance,
+                kelvins,
+                excess,
+                ..
+            } => (
+                thermal(*kelvins, excess * conductance.abs()),
+                [row(path[1]), row(path[0])],
+            ),
+            Element::Polynomial { node, density, .. } | Element::Noise { node, density } => {
+                (*density, [row(Some(*node)), None])
+            }
+            Element::Inductor {
+                series, kelvins, ..
+            } => (
+                thermal(*kelvins, *series),
+                [Some(self.rows.of_element[&index]), None],
+            ),
+            Element::Coloured { seconds, .. } => {
+                (2.0 / seconds, [Some(self.rows.of_element[&index]), None])
+            }
+            _ => (0.0, [None, None]),
         }
-        let mut lower: Vec<std::collections::BTreeMap<usize, f64>> =
-            vec![Default::default(); intensity.len()];
-        let scale =
-            |i: usize, j: usize| self.current_unit(i) * self.current_unit(j) / self.time_unit;
-        for (i, &k) in intensity.iter().enumerate() {
+    }
+
+    fn noise(&self, intensity: &Intensity) -> Result<Noise> {
+        if intensity.floating.is_empty() {
+            let sigma = intensity.diagonal.iter().enumerate();
+            return Ok(Noise::Diagonal(
+                sigma.map(|(i, &k)| self.sigma(i, k)).collect(),
+            ));
+        }
+        let mut lower: Sparse = vec![Default::default(); self.rows.len()];
+        let scale = |i: usize, j: usize| {
+            self.rows.flow_unit(i) * self.rows.flow_unit(j) / self.rows.time_unit
+        };
+        for (i, &k) in intensity.diagonal.iter().enumerate() {
             lower[i].insert(i, k * scale(i, i));
         }
-        for &(i, j, k) in floating {
+        for &(i, j, k) in &intensity.floating {
             *lower[i].entry(j).or_insert(0.0) -= k * scale(i, j);
         }
         let rows: Vec<Vec<(usize, f64)>> = lower
@@ -245,19 +484,9 @@ impl Assembly {
         Ok(Noise::Factor(EnvelopeFactor::new(&rows, true)?))
     }
 
-    /// A conductance into node `i` times this is a coefficient of L.
-    fn conductance_unit(&self, i: usize) -> f64 {
-        self.time_unit * self.inverse_capacitance[i]
-    }
-
-    /// A current into node `i` times this is a force.
-    fn current_unit(&self, i: usize) -> f64 {
-        self.time_unit * self.inverse_capacitance[i] / self.voltage_unit
-    }
-
-    /// Noise amplitude of node `i` with current-noise intensity K_ii (A²·s).
+    /// Noise amplitude of row `i` with intensity K_ii (A²·s for nodes).
     fn sigma(&self, i: usize, intensity: f64) -> f64 {
-        (intensity / self.time_unit).sqrt() * self.current_unit(i)
+        (intensity / self.rows.time_unit).sqrt() * self.rows.flow_unit(i)
     }
 
     /// Reprograms transconductances (S) and source currents (A): numbers change, nothing is assembled anew.
@@ -269,26 +498,32 @@ impl Assembly {
         transconductances: &[(ElementId, f64)],
         currents: &[(ElementId, f64)],
     ) -> Result<()> {
+        let mut whole = false;
         for &(id, value) in transconductances {
-            let Some(&Element::Transconductor {
+            let before = self.circuit.elements.get(id.0).cloned();
+            self.circuit
+                .set_transconductance(id, ElectricalConductance::new::<siemens>(value))?;
+            let Some(Element::Transconductor {
                 from,
                 into,
                 conductance: old,
                 ..
-            }) = self.circuit.elements.get(id.0)
+            }) = before
             else {
-                return self
-                    .circuit
-                    .set_transconductance(id, ElectricalConductance::new::<siemens>(value));
+                continue;
             };
-            self.circuit
-                .set_transconductance(id, ElectricalConductance::new::<siemens>(value))?;
-            let unit = self.conductance_unit(into);
+            let ((Some(row), _), (Some(column), [])) =
+                (self.place(Some(into)), self.place(Some(from)))
+            else {
+                whole = true;
+                continue;
+            };
+            let unit = self.rows.rate_unit(row);
             let entry = match &mut self.process.linear {
-                Linear::Dense(matrix) => Some(&mut matrix[(into, from)]),
-                Linear::Sparse(rows) => rows[into]
+                Linear::Dense(matrix) => Some(&mut matrix[(row, column)]),
+                Linear::Sparse(rows) => rows[row]
                     .iter_mut()
-                    .find(|e| e.0 == from)
+                    .find(|e| e.0 == column)
                     .map(|e| &mut e.1),
             };
             if let Some(entry) = entry {
@@ -304,27 +539,25 @@ impl Assembly {
             self.circuit
                 .set_current(id, ElectricCurrent::new::<ampere>(value))?;
         }
-        self.fill_nodes()
+        if whole {
+            self.fill()
+        } else {
+            self.fill_nodes()
+        }
     }
 
     /// Noise power of each node from its elements' own thermal noise, as a share of the node's whole noise power.
     pub fn excess_noise_share(&self) -> Vec<f64> {
-        let n = self.circuit.nodes();
+        let n = self.rows.len();
         let (mut own, mut all) = (vec![0.0; n], vec![0.0; n]);
-        for element in &self.circuit.elements {
-            match element {
-                Element::Transconductor {
-                    into,
-                    conductance,
-                    kelvins,
-                    excess,
-                    ..
-                } => {
-                    own[*into] += 2.0 * BOLTZMANN * kelvins * excess * conductance.abs();
-                }
-                Element::Polynomial { node, density, .. } => own[*node] += density,
-                Element::Noise { node, density } => all[*node] += density,
-                _ => {}
+        for (index, element) in self.circuit.elements.iter().enumerate() {
+            let to = match element {
+                Element::Transconductor { .. } | Element::Polynomial { .. } => &mut own,
+                Element::Noise { .. } => &mut all,
+                _ => continue,
+            };
+            if let (density, [Some(row), _]) = self.additive_noise(index, element) {
+                to[row] += density;
             }
         }
         own.iter()
@@ -337,5 +570,29 @@ impl Assembly {
                 }
             })
             .collect()
+    }
+}
+
+/// K under construction: its diagonal, and (row, column, −K) of the elements that join two rows.
+struct Intensity {
+    diagonal: Vec<f64>,
+    floating: Vec<(usize, usize, f64)>,
+}
+
+impl Intensity {
+    fn add(&mut self, k: f64, ends: [Option<usize>; 2]) {
+        match ends {
+            // Both ends on one free node (tied by a source): what enters leaves.
+            [Some(a), Some(b)] if a == b => {}
+            [Some(a), Some(b)] => {
+                self.diagonal[a] += k;
+                self.diagonal[b] += k;
+                if k > 0.0 {
+                    self.floating.push((a.max(b), a.min(b), k));
+                }
+            }
+            [Some(a), None] | [None, Some(a)] => self.diagonal[a] += k,
+            [None, None] => {}
+        }
     }
 }

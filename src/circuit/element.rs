@@ -1,15 +1,9 @@
-//! Netlists: named nodes and the elements between them, each with its own temperature.
+//! What the elements of a netlist are: SI values and terminals, ground being `None`.
 
-use crate::error::{Error, Result};
-use uom::si::capacitance::farad;
-use uom::si::electric_current::ampere;
-use uom::si::electrical_conductance::siemens;
-use uom::si::electrical_resistance::ohm;
-use uom::si::f64::{
-    Capacitance, ElectricCurrent, ElectricalConductance, ElectricalResistance,
-    ThermodynamicTemperature,
-};
-use uom::si::thermodynamic_temperature::kelvin;
+use crate::dynamics::{Calculus, Flux, Law, Wave};
+
+/// A terminal: a node's index, or ground.
+pub(super) type Terminal = Option<usize>;
 
 /// A node of a circuit; ground is not a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,25 +13,89 @@ pub struct NodeId(pub(super) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElementId(pub(super) usize);
 
+/// A current that depends on one linear combination of node voltages: I = amperes · f(u), u = Σ weight·V + offset, from
+/// the first terminal of `path` through the element to the second.
+#[derive(Clone, Debug)]
+pub(super) struct Nonlinear {
+    /// (node, 1/V).
+    pub control: Vec<(usize, f64)>,
+    pub offset: f64,
+    pub path: [Terminal; 2],
+    pub amperes: f64,
+    pub law: Law,
+    /// Two-sided density per ampere of `amperes · flux(u)` (C; kT/V-like), how it depends on u, and its calculus.
+    pub noise: Option<(f64, Flux, Calculus)>,
+}
+
+/// A transistor in the subthreshold region or, with `inversion`, from weak to strong inversion (EKV).
+#[derive(Clone, Debug)]
+pub(super) struct Transistor {
+    pub drain: Terminal,
+    pub gate: Terminal,
+    pub source: Terminal,
+    pub bulk: Terminal,
+    /// +1 for an n-channel, −1 for a p-channel.
+    pub sign: f64,
+    pub amperes: f64,
+    pub slope: f64,
+    pub threshold: f64,
+    pub kelvins: f64,
+    pub inversion: bool,
+    pub noisy: bool,
+}
+
 /// What an element is; SI values.
 #[derive(Clone, Debug)]
 pub(super) enum Element {
     Capacitor {
-        a: usize,
-        b: Option<usize>,
+        a: Terminal,
+        b: Terminal,
         farads: f64,
     },
     /// Draws G (V_a − V_b) and carries √(2kTG) dW.
     Resistor {
-        a: usize,
-        b: Option<usize>,
+        a: Terminal,
+        b: Terminal,
         conductance: f64,
         kelvins: f64,
+    },
+    /// L dI = (V_a − V_b − R_s I) dt + √(2kTR_s) dW; I flows from a to b.
+    Inductor {
+        a: Terminal,
+        b: Terminal,
+        henries: f64,
+        series: f64,
+        kelvins: f64,
+    },
+    /// Mutual inductance of two inductors, by element index.
+    Mutual {
+        first: usize,
+        second: usize,
+        henries: f64,
+    },
+    /// V_plus − V_minus = wave(t).
+    Voltage {
+        plus: Terminal,
+        minus: Terminal,
+        wave: Wave,
+    },
+    /// wave(t) amperes from the first terminal through the source to the second.
+    Drive {
+        path: [Terminal; 2],
+        wave: Wave,
     },
     /// Injects g V_from into `into`; noise 2kTγ|g|.
     Transconductor {
         from: usize,
         into: usize,
+        conductance: f64,
+        kelvins: f64,
+        excess: f64,
+    },
+    /// g (V_c0 − V_c1) from the first terminal of `path` through the element to the second; noise 2kTγ|g|.
+    Controlled {
+        control: [Terminal; 2],
+        path: [Terminal; 2],
         conductance: f64,
         kelvins: f64,
         excess: f64,
@@ -49,300 +107,37 @@ pub(super) enum Element {
         density: f64,
     },
     /// Injects a constant current.
-    Current { node: usize, amperes: f64 },
+    Current {
+        node: usize,
+        amperes: f64,
+    },
     /// Injects white noise of two-sided density `density` (A²·s, half the one-sided S_I).
-    Noise { node: usize, density: f64 },
-}
-
-/// A circuit under construction: nodes, and elements in SI units.
-///
-/// ```
-/// use thermochip::circuit::Circuit;
-/// use uom::si::{capacitance::femtofarad, electrical_resistance::megaohm, thermodynamic_temperature::kelvin};
-/// use uom::si::f64::{Capacitance, ElectricalResistance, ThermodynamicTemperature};
-///
-/// let mut circuit = Circuit::new();
-/// let out = circuit.node("out")?;
-/// circuit.capacitor(out, None, Capacitance::new::<femtofarad>(10.0))?;
-/// circuit.resistor(
-///     out,
-///     None,
-///     ElectricalResistance::new::<megaohm>(10.0),
-///     ThermodynamicTemperature::new::<kelvin>(300.0),
-/// )?;
-/// // kT/C of 10 fF at 300 K: 0.64358 mV rms, whatever the resistor.
-/// let covariance = thermochip::circuit::linear::covariance(&circuit)?;
-/// assert!((covariance[(0, 0)].sqrt() - 0.64358e-3).abs() < 1e-8);
-/// # Ok::<(), thermochip::error::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Circuit {
-    pub(super) names: Vec<String>,
-    pub(super) elements: Vec<Element>,
-    pub(super) rails: Option<f64>,
-}
-
-fn positive(field: &str, value: f64, unit: &str) -> Result<f64> {
-    if value > 0.0 && value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Error::invalid(
-            field,
-            format!("{value} {unit}"),
-            format!("a positive number of {unit}"),
-        ))
-    }
-}
-
-fn finite(field: &str, value: f64, unit: &str) -> Result<f64> {
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Error::invalid(
-            field,
-            format!("{value} {unit}"),
-            format!("a finite number of {unit}"),
-        ))
-    }
-}
-
-fn temperature(value: ThermodynamicTemperature) -> Result<f64> {
-    let value = value.get::<kelvin>();
-    if value >= 0.0 && value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Error::invalid(
-            "temperature",
-            format!("{value} K"),
-            "a temperature of 0 K or more",
-        ))
-    }
-}
-
-impl Circuit {
-    /// An empty circuit.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a node.
-    ///
-    /// # Errors
-    /// A name already taken.
-    pub fn node(&mut self, name: &str) -> Result<NodeId> {
-        if self.names.iter().any(|n| n == name) {
-            return Err(Error::invalid(
-                "node",
-                format!("\"{name}\""),
-                "a name not used before",
-            ));
-        }
-        self.names.push(name.to_owned());
-        Ok(NodeId(self.names.len() - 1))
-    }
-
-    /// Number of nodes.
-    pub fn nodes(&self) -> usize {
-        self.names.len()
-    }
-
-    fn add(&mut self, element: Element) -> ElementId {
-        self.elements.push(element);
-        ElementId(self.elements.len() - 1)
-    }
-
-    fn pair(&self, a: NodeId, b: Option<NodeId>) -> Result<(usize, Option<usize>)> {
-        if b == Some(a) {
-            let name = &self.names[a.0];
-            return Err(Error::invalid(
-                "element",
-                format!("both ends on \"{name}\""),
-                "two different nodes",
-            ));
-        }
-        Ok((a.0, b.map(|b| b.0)))
-    }
-
-    /// A capacitor from `a` to `b` (`None`: ground).
-    ///
-    /// # Errors
-    /// A capacitance that is not positive, or both ends on one node.
-    pub fn capacitor(
-        &mut self,
-        a: NodeId,
-        b: Option<NodeId>,
-        value: Capacitance,
-    ) -> Result<ElementId> {
-        let farads = positive("capacitance", value.get::<farad>(), "F")?;
-        let (a, b) = self.pair(a, b)?;
-        Ok(self.add(Element::Capacitor { a, b, farads }))
-    }
-
-    /// A resistor from `a` to `b` (`None`: ground) with Johnson noise of its temperature: S_I = 4kT/R.
-    ///
-    /// # Errors
-    /// A resistance that is not positive, a negative temperature, or both ends on one node.
-    pub fn resistor(
-        &mut self,
-        a: NodeId,
-        b: Option<NodeId>,
-        value: ElectricalResistance,
-        at: ThermodynamicTemperature,
-    ) -> Result<ElementId> {
-        let conductance = 1.0 / positive("resistance", value.get::<ohm>(), "ohm")?;
-        let kelvins = temperature(at)?;
-        let (a, b) = self.pair(a, b)?;
-        Ok(self.add(Element::Resistor {
-            a,
-            b,
-            conductance,
-            kelvins,
-        }))
-    }
-
-    /// An active transconductor that injects g·V_from into `into` (g signed), with noise 4kTγ|g| into `into`.
-    ///
-    /// # Errors
-    /// Values that are not finite, a negative temperature or γ.
-    pub fn transconductor(
-        &mut self,
-        from: NodeId,
-        into: NodeId,
-        value: ElectricalConductance,
-        at: ThermodynamicTemperature,
-        excess: f64,
-    ) -> Result<ElementId> {
-        let conductance = finite("transconductance", value.get::<siemens>(), "S")?;
-        if !(excess >= 0.0 && excess.is_finite()) {
-            return Err(Error::invalid(
-                "excess noise factor",
-                excess,
-                "a number of 0 or more",
-            ));
-        }
-        let kelvins = temperature(at)?;
-        Ok(self.add(Element::Transconductor {
-            from: from.0,
-            into: into.0,
-            conductance,
-            kelvins,
-            excess,
-        }))
-    }
-
-    /// An active cell to ground that draws I(V) = Σ_k c_k V^k, c_k in A/V^k; noiseless.
-    ///
-    /// # Errors
-    /// A coefficient that is not finite.
-    pub fn polynomial(&mut self, node: NodeId, coefficients: Vec<f64>) -> Result<ElementId> {
-        let none = ElectricalConductance::new::<siemens>(0.0);
-        let cold = ThermodynamicTemperature::new::<kelvin>(0.0);
-        self.noisy_polynomial(node, coefficients, none, cold, 0.0)
-    }
-
-    /// As [`Circuit::polynomial`], with the noise 4kTγg of the transconductance g ≥ 0 it is built from.
-    ///
-    /// # Errors
-    /// Values that are not finite; a negative g, temperature or γ.
-    pub fn noisy_polynomial(
-        &mut self,
-        node: NodeId,
-        coefficients: Vec<f64>,
-        transconductance: ElectricalConductance,
-        at: ThermodynamicTemperature,
-        excess: f64,
-    ) -> Result<ElementId> {
-        for (k, &c) in coefficients.iter().enumerate() {
-            finite(&format!("polynomial[{k}]"), c, "A/V^k")?;
-        }
-        let g = transconductance.get::<siemens>();
-        for (field, value) in [("transconductance", g), ("excess noise factor", excess)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(Error::invalid(field, value, "a number of 0 or more"));
-            }
-        }
-        let density = 2.0 * super::assembly::BOLTZMANN * temperature(at)? * excess * g;
-        Ok(self.add(Element::Polynomial {
-            node: node.0,
-            coefficients,
-            density,
-        }))
-    }
-
-    /// A constant current into the node.
-    ///
-    /// # Errors
-    /// A current that is not finite.
-    pub fn current_source(&mut self, node: NodeId, value: ElectricCurrent) -> Result<ElementId> {
-        let amperes = finite("current", value.get::<ampere>(), "A")?;
-        Ok(self.add(Element::Current {
-            node: node.0,
-            amperes,
-        }))
-    }
-
-    /// A noise generator with the density of a conductance G at temperature T: one-sided S_I = 4kTG, and no conductance.
-    ///
-    /// # Errors
-    /// A conductance that is not positive, or a negative temperature.
-    pub fn noise_source(
-        &mut self,
-        node: NodeId,
-        conductance: ElectricalConductance,
-        at: ThermodynamicTemperature,
-    ) -> Result<ElementId> {
-        let g = positive("noise conductance", conductance.get::<siemens>(), "S")?;
-        let density = 2.0 * super::assembly::BOLTZMANN * temperature(at)? * g;
-        Ok(self.add(Element::Noise {
-            node: node.0,
-            density,
-        }))
-    }
-
-    /// Supply rails: every node voltage is clipped to ±`volts`.
-    ///
-    /// # Errors
-    /// A rail that is not positive.
-    pub fn rails(&mut self, volts: f64) -> Result<()> {
-        self.rails = Some(positive("rails", volts, "V")?);
-        Ok(())
-    }
-
-    fn wrong_kind(&self, id: ElementId, wanted: &str) -> Error {
-        Error::invalid("element", format!("element {}", id.0), wanted)
-    }
-
-    /// Changes a transconductance; the netlist's structure stays.
-    ///
-    /// # Errors
-    /// An element of another kind, or a value that is not finite.
-    pub fn set_transconductance(
-        &mut self,
-        id: ElementId,
-        value: ElectricalConductance,
-    ) -> Result<()> {
-        let g = finite("transconductance", value.get::<siemens>(), "S")?;
-        match self.elements.get_mut(id.0) {
-            Some(Element::Transconductor { conductance, .. }) => {
-                *conductance = g;
-                Ok(())
-            }
-            _ => Err(self.wrong_kind(id, "a transconductor")),
-        }
-    }
-
-    /// Changes a source current.
-    ///
-    /// # Errors
-    /// An element of another kind, or a value that is not finite.
-    pub fn set_current(&mut self, id: ElementId, value: ElectricCurrent) -> Result<()> {
-        let i = finite("current", value.get::<ampere>(), "A")?;
-        match self.elements.get_mut(id.0) {
-            Some(Element::Current { amperes, .. }) => {
-                *amperes = i;
-                Ok(())
-            }
-            _ => Err(self.wrong_kind(id, "a current source")),
-        }
-    }
+    Noise {
+        node: usize,
+        density: f64,
+    },
+    /// Ornstein–Uhlenbeck current noise of the given rms value and correlation time, from path[0] to path[1].
+    Coloured {
+        path: [Terminal; 2],
+        amperes: f64,
+        seconds: f64,
+    },
+    /// ±amperes from path[0] to path[1], flipping up at rate σ(2I)/seconds and down at σ(−2I)/seconds,
+    /// I = Σ control·V + offset.
+    Telegraph {
+        path: [Terminal; 2],
+        amperes: f64,
+        seconds: f64,
+        control: Vec<(usize, f64)>,
+        offset: f64,
+    },
+    /// I_c sin φ + (Φ0/2πL)(φ − φ_x), dφ/dt = (2π/Φ0)(V_a − V_b); without `shunt` only the first term.
+    Josephson {
+        path: [Terminal; 2],
+        critical: f64,
+        /// (L, φ_x).
+        shunt: Option<(f64, f64)>,
+    },
+    Nonlinear(Nonlinear),
+    Transistor(Transistor),
 }

@@ -1,13 +1,23 @@
 //! Physical elements and netlists in SI units, and their assembly into a stochastic process.
 //!
-//! Kirchhoff's current law at every node: Σ C dV/dt = −Σ (currents drawn) + noise. A linear dissipative element at
-//! temperature T carries Johnson noise of one-sided density S_I = 4kTG, the SDE term √(2kTG) dW; active elements
-//! (transconductors, polynomial cells) carry 4kTγ|g| with their excess-noise factor γ, which may be zero. Assembly scales
-//! to a voltage unit V_u and a time τ, so that the process is of order one.
+//! Kirchhoff's current law at every node: Σ C dV/dt = −Σ (currents drawn) + noise; L dI/dt = V for every inductor. A
+//! linear dissipative element at temperature T carries Johnson noise of one-sided density S_I = 4kTG, the SDE term
+//! √(2kTG) dW; active elements (transconductors, polynomial cells) carry 4kTγ|g| with their excess-noise factor γ, which
+//! may be zero; junctions and transistors carry shot noise 2q(I_f + I_r), nonlinear passive conductors 4kT·I/V, each in the
+//! stochastic calculus that it declares. Voltage sources are eliminated. Assembly scales to a voltage unit V_u and a time
+//! τ, so that the process is of order one.
 
 mod assembly;
+mod charge;
+mod devices;
 mod element;
 pub mod linear;
+mod netlist;
+mod place;
+mod rows;
 
 pub use assembly::Assembly;
-pub use element::{Circuit, ElementId, NodeId};
+pub use devices::{Conductor, Mosfet};
+pub use element::{ElementId, NodeId};
+pub use netlist::{ChargeLevel, Circuit};
+pub use rows::Row;

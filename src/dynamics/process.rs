@@ -56,10 +56,10 @@ pub enum LevelInput {
         /// Couplings K; need not be symmetric.
         coupling: Linear,
     },
-    /// I_i = `gain[i]` x_i + `offset[i]`: spin i reads continuous node i, which `drive` pulls by K s.
+    /// I_i = Σ `input[i]`·x + `offset[i]`: spin i reads continuous nodes, which `drive` pulls by K s.
     Node {
-        /// Logit half-gain per unit of x.
-        gain: Vec<f64>,
+        /// (node, logit half-gain per unit of x) of each spin.
+        input: Vec<Vec<(usize, f64)>>,
         /// Constant input offset.
         offset: Vec<f64>,
         /// K: force on the continuous nodes from the spins.

@@ -37,7 +37,7 @@ enum Input<R: Real> {
         coupling: Rows<R>,
     },
     Node {
-        gain: Vec<R>,
+        input: Rows<R>,
         offset: Vec<R>,
         drive: Rows<R>,
         synapses: Box<EulerMaruyamaStep<R>>,
@@ -77,7 +77,7 @@ impl<R: Real> TelegraphStepper<R> {
                 coupling: rows(coupling, n),
             },
             LevelInput::Node {
-                gain,
+                input,
                 offset,
                 drive,
             } => {
@@ -87,7 +87,10 @@ impl<R: Real> TelegraphStepper<R> {
                     ..*setting
                 };
                 Input::Node {
-                    gain: convert(gain),
+                    input: input
+                        .iter()
+                        .map(|row| row.iter().map(|&(j, v)| (j, R::from_f64(v))).collect())
+                        .collect(),
                     offset: convert(offset),
                     drive: rows(drive, process.nodes),
                     synapses: Box::new(EulerMaruyamaStep::new(process, &setting)?),
@@ -119,9 +122,7 @@ impl<R: Real> TelegraphStepper<R> {
                 Input::Direct { field, coupling } => {
                     local_input(field[i], &coupling[i], &tile.levels)
                 }
-                Input::Node { gain, offset, .. } => {
-                    tile.spare[i].map(|x| gain[i].fma(x, offset[i]))
-                }
+                Input::Node { input, offset, .. } => local_input(offset[i], &input[i], &tile.spare),
             };
             uniform_words::<R>(&mut tile.rng, &mut words);
             redraw(self.refresh[i], &input, &words, &mut tile.levels[i]);

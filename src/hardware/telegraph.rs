@@ -161,7 +161,7 @@ impl TelegraphChip {
                 }
             }
             LevelInput::Node {
-                gain: vec![cool; n],
+                input: (0..n).map(|i| vec![(i, cool)]).collect(),
                 offset: field,
                 drive: Linear::Sparse(rows),
             }
