@@ -112,6 +112,11 @@ impl Assembly {
         (root + sources) * self.voltage_unit
     }
 
+    /// A flow (A into nodes, V into inductors) into row `i` times this is a force of the process.
+    pub(super) fn flow_unit(&self, i: usize) -> f64 {
+        self.rows.flow_unit(i)
+    }
+
     /// (row, ±1) and the waves of a terminal's voltage; `None` for ground.
     pub(super) fn place(&self, terminal: Terminal) -> (Option<usize>, &[(usize, f64)]) {
         match terminal {

@@ -148,7 +148,22 @@ impl Assembly {
         })
     }
 
-    /// Whether anything but jumps moves the rows: then only tau-leaping takes the Poisson level.
+    /// The element (by index) that each branch of the process belongs to.
+    pub(super) fn branch_elements(&self) -> Vec<usize> {
+        let mut owners = Vec::new();
+        for (index, element) in self.circuit.elements.iter().enumerate() {
+            match element {
+                Element::Nonlinear(_) | Element::Josephson { .. } => owners.push(index),
+                Element::Transistor(_) if self.circuit.level == ChargeLevel::Langevin => {
+                    owners.extend([index, index]);
+                }
+                _ => {}
+            }
+        }
+        owners
+    }
+
+    /// Whether jumps alone move the rows: then Gillespie's method takes the Poisson level, else tau-leaping.
     pub fn only_jumps(&self) -> bool {
         let linear = match &self.process.linear {
             Linear::Dense(m) => m.iter().any(|&v| v != 0.0),

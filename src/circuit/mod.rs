@@ -7,6 +7,7 @@
 //! stochastic calculus that it declares. Voltage sources are eliminated. Assembly scales to a voltage unit V_u and a time
 //! τ, so that the process is of order one.
 
+mod analysis;
 mod assembly;
 mod charge;
 mod devices;
@@ -16,6 +17,7 @@ mod netlist;
 mod place;
 mod rows;
 
+pub use analysis::SmallSignal;
 pub use assembly::Assembly;
 pub use devices::{Conductor, Mosfet};
 pub use element::{ElementId, NodeId};

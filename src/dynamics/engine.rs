@@ -49,6 +49,8 @@ pub struct Ensemble<R> {
     chains: usize,
     nodes: usize,
     levels: usize,
+    /// Whether the continuous nodes are read although there are spins.
+    showing_nodes: bool,
 }
 
 impl<R: Real> Ensemble<R> {
@@ -66,7 +68,20 @@ impl<R: Real> Ensemble<R> {
             chains,
             nodes,
             levels,
+            showing_nodes: false,
         }
+    }
+
+    /// Makes the continuous nodes what is set and read, although there are spins.
+    #[must_use]
+    pub fn showing_nodes(mut self) -> Self {
+        self.showing_nodes = true;
+        self
+    }
+
+    /// Whether spins are what a user sees.
+    fn shows_spins(&self) -> bool {
+        self.levels > 0 && !self.showing_nodes
     }
 
     /// Number of chains.
@@ -76,7 +91,7 @@ impl<R: Real> Ensemble<R> {
 
     /// Rows that a user sees: spins where there are spins, continuous nodes otherwise.
     fn width(&self) -> usize {
-        if self.levels > 0 {
+        if self.shows_spins() {
             self.levels
         } else {
             self.nodes
@@ -88,9 +103,9 @@ impl<R: Real> Ensemble<R> {
     /// # Errors
     /// A wrong length.
     pub fn set_values(&mut self, values: &[f64]) -> Result<()> {
-        let width = self.width();
+        let (width, spins) = (self.width(), self.shows_spins());
         self.fill(values, width, |tile| {
-            if tile.levels.is_empty() {
+            if !spins {
                 &mut tile.x
             } else {
                 &mut tile.levels
@@ -125,13 +140,8 @@ impl<R: Real> Ensemble<R> {
 
     /// The visible values, chain by chain.
     pub fn values(&self) -> Vec<f64> {
-        self.read(|tile| {
-            if tile.levels.is_empty() {
-                &tile.x
-            } else {
-                &tile.levels
-            }
-        })
+        let spins = self.shows_spins();
+        self.read(|tile| if !spins { &tile.x } else { &tile.levels })
     }
 
     fn read(&self, rows: impl Fn(&Tile<R>) -> &Vec<[R; LANES]>) -> Vec<f64> {
@@ -143,11 +153,15 @@ impl<R: Real> Ensemble<R> {
             .collect()
     }
 
-    /// What a chain carries beside its visible values and its stream: the time, the continuous nodes behind spins, and
-    /// what its scheme remembers from the last step.
+    /// What a chain carries beside its visible values and its stream: the time, the rows that are not shown (nodes behind
+    /// spins, or the spins), and what its scheme remembers from the last step.
     pub fn carried(&self, chain: usize) -> Vec<f64> {
         let (tile, lane) = (&self.tiles[chain / LANES], chain % LANES);
-        let behind: &[_] = if tile.levels.is_empty() { &[] } else { &tile.x };
+        let behind = if self.shows_spins() {
+            &tile.x
+        } else {
+            &tile.levels
+        };
         let rows = behind.iter().chain(&tile.memory);
         std::iter::once(tile.time)
             .chain(rows.map(|row| row[lane].to_f64()))
@@ -160,18 +174,16 @@ impl<R: Real> Ensemble<R> {
     /// Fewer values than this process carries.
     pub fn restore_carried(&mut self, chain: usize, values: &[f64]) -> Result<()> {
         let (tile, lane) = (&mut self.tiles[chain / LANES], chain % LANES);
-        let behind = if tile.levels.is_empty() {
-            0
-        } else {
-            tile.x.len()
-        };
+        let spins = self.levels > 0 && !self.showing_nodes;
+        let hidden_rows = if spins { &mut tile.x } else { &mut tile.levels };
+        let behind = hidden_rows.len();
         let Some((&time, rest)) = values.split_first().filter(|v| v.1.len() >= behind) else {
             let expected = format!("at least {} values", 1 + behind);
             return Err(Error::invalid("state.streams", values.len(), expected));
         };
         tile.time = time;
         let (hidden, memory) = rest.split_at(behind);
-        for (row, &value) in tile.x.iter_mut().zip(hidden) {
+        for (row, &value) in hidden_rows.iter_mut().zip(hidden) {
             row[lane] = R::from_f64(value);
         }
         tile.memory.resize(memory.len(), [R::ZERO; LANES]);
@@ -219,9 +231,10 @@ impl<R: Real> Ensemble<R> {
                 expected,
             ));
         }
+        let spins = self.shows_spins();
         for chain in 0..self.chains {
             let tile = &mut self.tiles[chain / LANES];
-            let rows = if tile.levels.is_empty() {
+            let rows = if !spins {
                 &mut tile.x
             } else {
                 &mut tile.levels
@@ -245,7 +258,7 @@ impl<R: Real> Ensemble<R> {
         every: u64,
         control: Control<'_>,
     ) -> Result<Recorded> {
-        let width = self.width();
+        let (width, spins) = (self.width(), self.shows_spins());
         if draws == 0 {
             return Err(Error::invalid("draws", draws, "at least one recorded draw"));
         }
@@ -270,11 +283,7 @@ impl<R: Real> Ensemble<R> {
                 walk(tile, burn_in);
                 for draw in 0..draws {
                     walk(tile, every);
-                    let rows = if tile.levels.is_empty() {
-                        &tile.x
-                    } else {
-                        &tile.levels
-                    };
+                    let rows = if !spins { &tile.x } else { &tile.levels };
                     for lane in 0..tile.lanes {
                         let to = &mut out[(lane * draws + draw) * width..][..width];
                         for (to, row) in to.iter_mut().zip(rows) {

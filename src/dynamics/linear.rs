@@ -241,7 +241,7 @@ pub fn diffusion_at(process: &Process, x: &[f64]) -> DMatrix<f64> {
 }
 
 /// x ← M⁻¹ x.
-pub(super) fn solve_mass_vector(mass: &Mass, x: &mut [f64]) {
+pub fn solve_mass_vector(mass: &Mass, x: &mut [f64]) {
     if let Mass::Factor(factor) = mass {
         factor.solve(x);
     }
