@@ -490,7 +490,10 @@ fn a_latch_of_four_transistors_flips_at_the_exact_rate() {
     let x = [0.31, -0.8];
     let d = dynamics::linear::diffusion_at(langevin.process(), &x)
         - dynamics::linear::diffusion_at(&wanted, &x);
-    assert!(d.amax() < 0.06, "up to the midpoint's half charge: {d}");
+    assert!(d.amax() < 1e-9, "{d}");
+    let f = dynamics::linear::force(langevin.process(), &x, 0.0)
+        - dynamics::linear::force(&wanted, &x, 0.0);
+    assert!(f.amax() < 1e-9, "{f}");
 }
 
 /// Voltage sources are eliminated: a step through a coupling capacitor moves a node by Cc/(C + Cc), a floating source

@@ -36,7 +36,15 @@ impl Assembly {
                             )),
                         };
                         match self.circuit.level {
-                            ChargeLevel::Langevin => branches.push(self.branch(&element)),
+                            ChargeLevel::Langevin => {
+                                let mut branch = self.branch(&element);
+                                if element.law == Law::Exponential && transistor.noisy {
+                                    // The rates are those of the jumps, half a charge included: without it flip rates
+                                    // of small circuits are wrong by tens of per cent.
+                                    branch.offset += self.half_charge(&element).1;
+                                }
+                                branches.push(branch);
+                            }
                             ChargeLevel::Poisson => jumps.push(self.jump(&element, index)?),
                         }
                     }
@@ -110,6 +118,22 @@ impl Assembly {
         }
     }
 
+    /// What one charge along the element's path does to the rows, Δv = M⁻¹ (q/(C_u V_u)) b, and half of what that does to
+    /// its own u.
+    fn half_charge(&self, element: &Nonlinear) -> (Vec<f64>, f64) {
+        let mut change = vec![0.0; self.rows.len()];
+        for (row, weight) in self.outputs(element.path, ELEMENTARY_CHARGE / self.time_unit()) {
+            change[row] += weight;
+        }
+        if let Mass::Factor(factor) = &self.process.mass {
+            factor.solve(&mut change);
+        }
+        let form = self.form(&element.control);
+        let own = form.rows.iter().map(|&(row, w)| 0.5 * w * change[row]);
+        let midpoint = own.sum();
+        (change, midpoint)
+    }
+
     /// Single charges along the path, at the rate amperes · e^u/q with u taken half way through the jump.
     fn jump(&self, element: &Nonlinear, index: usize) -> Result<Jump> {
         if element.law != Law::Exponential {
@@ -122,19 +146,7 @@ impl Assembly {
             ));
         }
         let form = self.form(&element.control);
-        // One charge changes the charges of its two rows by ∓q: Δv = M⁻¹ (q/(C_u V_u)) b.
-        let mut change = vec![0.0; self.rows.len()];
-        for (row, weight) in self.outputs(element.path, ELEMENTARY_CHARGE / self.time_unit()) {
-            change[row] += weight;
-        }
-        if let Mass::Factor(factor) = &self.process.mass {
-            factor.solve(&mut change);
-        }
-        let midpoint: f64 = form
-            .rows
-            .iter()
-            .map(|&(row, w)| 0.5 * w * change[row])
-            .sum();
+        let (change, midpoint) = self.half_charge(element);
         let rate = element.amperes / ELEMENTARY_CHARGE * self.time_unit();
         Ok(Jump {
             log_rate: rate.ln() + element.offset + midpoint,

@@ -299,6 +299,32 @@ impl Circuit {
         })))
     }
 
+    /// A noiseless current amperes · f(Σ weight·V + offset) from path[0] to path[1].
+    ///
+    /// # Errors
+    /// Values that are not finite, both ends on one node.
+    pub fn behavioural(
+        &mut self,
+        path: [Option<NodeId>; 2],
+        control: Vec<(NodeId, f64)>,
+        offset: f64,
+        amperes: f64,
+        law: Law,
+    ) -> Result<ElementId> {
+        for &(_, weight) in &control {
+            finite("control", weight, "1/V")?;
+        }
+        let path = ends(self.pair(path[0], path[1])?);
+        Ok(self.add(Element::Nonlinear(Nonlinear {
+            control: control.into_iter().map(|(n, w)| (n.0, w)).collect(),
+            offset: finite("offset", offset, "")?,
+            path,
+            amperes: finite("amplitude", amperes, "A")?,
+            law,
+            noise: None,
+        })))
+    }
+
     /// A junction diode, I = I_s (e^{V/(nV_T)} − 1), with full shot noise S = 2q (I_f + I_r), Itô: I_f = I_s e^{V/(nV_T)}
     /// forward, I_r = I_s back. At V = 0 and n = 1 that is 4kTG.
     ///

@@ -16,6 +16,8 @@ pub mod linear;
 mod netlist;
 mod place;
 mod rows;
+mod simulate;
+pub mod spice;
 
 pub use analysis::SmallSignal;
 pub use assembly::Assembly;
@@ -23,3 +25,4 @@ pub use devices::{Conductor, Mosfet};
 pub use element::{ElementId, NodeId};
 pub use netlist::{ChargeLevel, Circuit};
 pub use rows::Row;
+pub use simulate::{Plan, Traces, simulate};

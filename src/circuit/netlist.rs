@@ -193,8 +193,21 @@ impl Circuit {
         b: Option<NodeId>,
         value: Capacitance,
     ) -> Result<ElementId> {
+        self.capacitor_between(Some(a), b, value)
+    }
+
+    /// As [`Circuit::capacitor`], either end on ground.
+    ///
+    /// # Errors
+    /// As [`Circuit::capacitor`].
+    pub fn capacitor_between(
+        &mut self,
+        a: Option<NodeId>,
+        b: Option<NodeId>,
+        value: Capacitance,
+    ) -> Result<ElementId> {
         let farads = positive("capacitance", value.get::<farad>(), "F")?;
-        let (a, b) = self.pair(Some(a), b)?;
+        let (a, b) = self.pair(a, b)?;
         Ok(self.add(Element::Capacitor { a, b, farads }))
     }
 
@@ -209,9 +222,23 @@ impl Circuit {
         value: ElectricalResistance,
         at: ThermodynamicTemperature,
     ) -> Result<ElementId> {
+        self.resistor_between(Some(a), b, value, at)
+    }
+
+    /// As [`Circuit::resistor`], either end on ground.
+    ///
+    /// # Errors
+    /// As [`Circuit::resistor`].
+    pub fn resistor_between(
+        &mut self,
+        a: Option<NodeId>,
+        b: Option<NodeId>,
+        value: ElectricalResistance,
+        at: ThermodynamicTemperature,
+    ) -> Result<ElementId> {
         let conductance = 1.0 / positive("resistance", value.get::<ohm>(), "ohm")?;
         let kelvins = temperature(at)?;
-        let (a, b) = self.pair(Some(a), b)?;
+        let (a, b) = self.pair(a, b)?;
         Ok(self.add(Element::Resistor {
             a,
             b,

@@ -1,4 +1,4 @@
-//! The command line's words: `models`, `run`, `compare`, `train`, `report`.
+//! The command line's words: `models`, `run`, `compare`, `train`, `netlist`, `report`.
 //!
 //! [`parse`] turns clap's many-line complaints into the one line that every bad input gets.
 
@@ -45,9 +45,9 @@ pub enum Command {
         /// A card's name; without it, all are listed.
         name: Option<String>,
     },
-    /// Simulate one hardware sampling run.
+    /// Simulate one hardware sampling run, or a SPICE netlist (.cir).
     #[command(
-        after_help = "Example: thermochip run experiments/gaussian_rc.toml --seed 3 --out runs/g3"
+        after_help = "Example: thermochip run experiments/gaussian_rc.toml --seed 3 --out runs/g3\n         thermochip run experiments/johnson.cir"
     )]
     Run(Job),
     /// Sample one energy on the ideal chip, the imperfect die, digitally and, where it exists, exactly; write a report.
@@ -58,6 +58,11 @@ pub enum Command {
         after_help = "Example: thermochip train experiments/optdigits.toml --out runs/digits"
     )]
     Train(Job),
+    /// Write the programmed chip as a SPICE netlist.
+    #[command(
+        after_help = "Example: thermochip netlist experiments/gaussian_rc.toml --out chip.cir"
+    )]
+    Netlist(Export),
     /// Rebuild the figures and report.html from a run directory.
     #[command(after_help = "Example: thermochip report runs/optdigits")]
     Report {
@@ -80,6 +85,31 @@ pub struct Job {
     /// Continue the interrupted run in that directory, to the same bits.
     #[arg(long)]
     pub resume: bool,
+}
+
+/// A netlist to write.
+#[derive(Args, Clone, Debug)]
+pub struct Export {
+    /// The experiment (TOML), or a netlist to write anew.
+    pub file: PathBuf,
+    /// The ideal chip although the experiment has a die.
+    #[arg(long)]
+    pub ideal: bool,
+    /// How noise is written: `trnoise` sources, a recorded realisation as `pwl`, or `off`.
+    #[arg(long, value_name = "HOW", default_value = "trnoise", value_parser = ["trnoise", "pwl", "off"])]
+    pub noise: String,
+    /// Time step of the noise, e.g. "0.1 ns" (default: a hundredth of the time constant).
+    #[arg(long, value_name = "TIME")]
+    pub step: Option<String>,
+    /// Simulated time, e.g. "2 us" (default: 100 time constants).
+    #[arg(long, value_name = "TIME")]
+    pub stop: Option<String>,
+    /// Seed of a recorded realisation.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// File to write (default: standard output).
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 impl Job {
@@ -121,7 +151,7 @@ where
     Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            let words = "no command: expected one of models, run, compare, train, report";
+            let words = "no command: expected one of models, run, compare, train, netlist, report";
             Stop::Refuse(format!("{words} (try --help)"))
         }
         _ => Stop::Refuse(one_line(&error.to_string())),
@@ -216,7 +246,7 @@ mod tests {
             ),
             (
                 &[],
-                "no command: expected one of models, run, compare, train, report (try --help)",
+                "no command: expected one of models, run, compare, train, netlist, report (try --help)",
             ),
         ] {
             assert_eq!(refused(words), expected);

@@ -2,10 +2,11 @@
 
 pub mod args;
 mod models;
+mod netlist;
 mod progress;
 
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
+use crate::experiment::{Any, CircuitExperiment, Experiment};
 use crate::record::{RunDirectory, RunRecord};
 use crate::report;
 use crate::study::{self, Prepared, Session};
@@ -53,6 +54,7 @@ fn execute(command: &Command, common: &Common) -> Result<()> {
         Command::Run(job) => carry_out(job, common, study::run),
         Command::Compare(job) => carry_out(job, common, study::compare),
         Command::Train(job) => carry_out(job, common, study::train),
+        Command::Netlist(export) => netlist::export(export),
         Command::Report { dir } => {
             report::build(dir)?;
             if !common.quiet {
@@ -82,7 +84,33 @@ fn carry_out(
     common: &Common,
     work: fn(&Prepared, &RunDirectory, &Session) -> Result<RunRecord>,
 ) -> Result<()> {
-    let mut experiment = Experiment::load(&job.file)?;
+    match Any::load(&job.file)? {
+        Any::Energy(experiment) => carry_out_energy(*experiment, job, common, work),
+        Any::Circuit(experiment) => carry_out_circuit(*experiment, job, common),
+    }
+}
+
+fn carry_out_circuit(mut experiment: CircuitExperiment, job: &Job, common: &Common) -> Result<()> {
+    if let Some(seed) = job.seed {
+        experiment.seed = seed;
+    }
+    study::check_circuit(&experiment)?;
+    let directory = RunDirectory::create(&output(job), job.resume)?;
+    let terminal = Arc::new(Terminal::new(common.quiet));
+    let session = Session {
+        watch: terminal,
+        interrupted: progress::interrupt_flag(),
+    };
+    let record = study::run_circuit(&experiment, &directory, &session)?;
+    finish(&record, &directory, common)
+}
+
+fn carry_out_energy(
+    mut experiment: Experiment,
+    job: &Job,
+    common: &Common,
+    work: fn(&Prepared, &RunDirectory, &Session) -> Result<RunRecord>,
+) -> Result<()> {
     if let Some(seed) = job.seed {
         experiment.seed = seed;
     }
@@ -103,15 +131,20 @@ fn carry_out(
             );
         }
     })?;
+    finish(&record, &directory, common)
+}
+
+/// Builds the report and prints what was asked for.
+fn finish(record: &RunRecord, directory: &RunDirectory, common: &Common) -> Result<()> {
     report::build(directory.path())?;
     if common.json {
-        let text = serde_json::to_string(&record).map_err(|e| Error::File {
+        let text = serde_json::to_string(record).map_err(|e| Error::File {
             file: directory.path().join("run.json"),
             reason: e.to_string(),
         })?;
         println!("{text}");
     } else if !common.quiet {
-        println!("{}", report::table(&record));
+        println!("{}", report::table(record));
         println!("{}", directory.path().join("report.html").display());
     }
     Ok(())

@@ -5,7 +5,7 @@
 
 use super::LANES;
 use super::force::{Force, cubic};
-use super::law::Flux;
+use super::law::{Flux, FluxSlope, Loudness, Slope, Value};
 use super::linear;
 use super::process::{Branch, Calculus, Drive, Mass, Noise, Process};
 use super::real::Real;
@@ -251,14 +251,12 @@ impl<R: Real> Field<R> {
             let u = self.variable(element, held, x, t);
             let gate = self.gate(element, t);
             let gain = R::from_f64(branch.amplitude * gate);
-            let mut force = branch.law.lanes(&u, |law, u| gain * law.value(u));
+            let mut force = branch.law.lanes(&u, Value(gain));
             if let Some(kick) = &element.kick {
                 let alpha = kick.calculus.alpha() - calculus.alpha();
                 let factor = R::from_f64(alpha * kick.correction * gate);
                 if factor != R::ZERO && kick.flux != Flux::Constant {
-                    let extra = branch
-                        .law
-                        .lanes(&u, |law, u| factor * law.flux_slope(kick.flux, u));
+                    let extra = branch.law.lanes(&u, FluxSlope(factor, kick.flux));
                     for lane in 0..LANES {
                         force[lane] = force[lane] + extra[lane];
                     }
@@ -304,10 +302,7 @@ impl<R: Real> Field<R> {
             let Some(kick) = &element.kick else { continue };
             let u = self.variable(element, held, x, t);
             let density = kick.density * R::from_f64(self.gate(element, t));
-            let mut noise = element
-                .branch
-                .law
-                .lanes(&u, |law, u| (density * law.flux(kick.flux, u)).sqrt());
+            let mut noise = element.branch.law.lanes(&u, Loudness(density, kick.flux));
             for lane in 0..LANES {
                 noise[lane] = scale * noise[lane] * normals[kick.row][lane];
             }
@@ -394,7 +389,7 @@ impl<R: Real> Field<R> {
         for ((element, held), slots) in self.elements.iter().zip(held).zip(slots) {
             let u = self.variable(element, held, x, t);
             let gain = factor * R::from_f64(element.branch.amplitude * self.gate(element, t));
-            let slope = element.branch.law.lanes(&u, |law, u| gain * law.slope(u));
+            let slope = element.branch.law.lanes(&u, Slope(gain));
             let outputs = element.output.iter();
             let weights = outputs.flat_map(|o| element.input.iter().map(move |i| o.1 * i.1));
             for (weight, &slot) in weights.zip(slots) {

@@ -181,25 +181,79 @@ impl Law {
         }
     }
 
-    /// `f(law, u)` lane by lane, the choice of the law made once for all lanes.
+    /// `part` lane by lane, the choice of the law made once for all lanes.
     #[inline(always)]
-    pub(super) fn lanes<R: Real>(&self, u: &Row<R>, f: impl Fn(&Law, R) -> R) -> Row<R> {
-        let mut out = [R::ZERO; LANES];
-        let mut each = |law: &Law| {
-            for lane in 0..LANES {
-                out[lane] = f(law, u[lane]);
-            }
-        };
+    pub(super) fn lanes<R: Real, P: Part<R>>(&self, u: &Row<R>, f: P) -> Row<R> {
         match self {
-            Law::Exponential => each(&Law::Exponential),
-            Law::Diode => each(&Law::Diode),
-            Law::Tanh => each(&Law::Tanh),
-            Law::SoftplusSquare => each(&Law::SoftplusSquare),
-            Law::Sine => each(&Law::Sine),
-            other => each(other),
+            Law::Exponential => each_lane(&Law::Exponential, u, f),
+            Law::Diode => each_lane(&Law::Diode, u, f),
+            Law::Tanh => each_lane(&Law::Tanh, u, f),
+            Law::SoftplusSquare => each_lane(&Law::SoftplusSquare, u, f),
+            Law::Sine => each_lane(&Law::Sine, u, f),
+            Law::Saturating(r) => each_lane(&Law::Saturating(*r), u, f),
+            Law::Polynomial(_) => each_lane(self, u, f),
         }
-        out
     }
+}
+
+/// What is computed of a law in a kernel. Not closures: those are not inlined into the kernel, and would miss its
+/// instruction set.
+pub(super) trait Part<R: Real>: Copy {
+    /// Its value at u; implementations must be `#[inline(always)]`.
+    fn at(self, law: &Law, u: R) -> R;
+}
+
+/// factor · f(u).
+#[derive(Clone, Copy)]
+pub(super) struct Value<R>(pub R);
+
+impl<R: Real> Part<R> for Value<R> {
+    #[inline(always)]
+    fn at(self, law: &Law, u: R) -> R {
+        self.0 * law.value(u)
+    }
+}
+
+/// factor · f′(u).
+#[derive(Clone, Copy)]
+pub(super) struct Slope<R>(pub R);
+
+impl<R: Real> Part<R> for Slope<R> {
+    #[inline(always)]
+    fn at(self, law: &Law, u: R) -> R {
+        self.0 * law.slope(u)
+    }
+}
+
+/// factor · d(noise density)/du.
+#[derive(Clone, Copy)]
+pub(super) struct FluxSlope<R>(pub R, pub Flux);
+
+impl<R: Real> Part<R> for FluxSlope<R> {
+    #[inline(always)]
+    fn at(self, law: &Law, u: R) -> R {
+        self.0 * law.flux_slope(self.1, u)
+    }
+}
+
+/// √(factor · noise density).
+#[derive(Clone, Copy)]
+pub(super) struct Loudness<R>(pub R, pub Flux);
+
+impl<R: Real> Part<R> for Loudness<R> {
+    #[inline(always)]
+    fn at(self, law: &Law, u: R) -> R {
+        (self.0 * law.flux(self.1, u)).sqrt()
+    }
+}
+
+#[inline(always)]
+fn each_lane<R: Real, P: Part<R>>(law: &Law, u: &Row<R>, part: P) -> Row<R> {
+    let mut out = [R::ZERO; LANES];
+    for lane in 0..LANES {
+        out[lane] = part.at(law, u[lane]);
+    }
+    out
 }
 
 #[cfg(test)]

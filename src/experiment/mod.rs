@@ -3,15 +3,18 @@
 //! [`Experiment`] is everything that decides a run. Unknown keys are errors that name the nearest known one; keys of parts
 //! that this version does not have are errors that say so.
 
+mod circuit;
 mod energy;
 mod model;
 mod reader;
 mod schema;
 
+pub use circuit::{CircuitExperiment, Measure};
 pub use energy::{Energy, EnergyKind, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
 pub use schema::{
-    Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, Plan, ScaleKey, Train,
+    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, Plan, ScaleKey,
+    Train,
 };
 
 #[cfg(test)]

@@ -69,6 +69,10 @@ impl<'a> Section<'a> {
         .in_file(self.file)
     }
 
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.table.keys().map(String::as_str)
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         self.table.get(key)
     }

@@ -1,5 +1,6 @@
 //! The keys of an experiment, their defaults and their checks.
 
+use super::circuit::CircuitExperiment;
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::reader::{Section, seconds};
 use crate::error::{Error, Result};
@@ -32,6 +33,67 @@ pub struct Experiment {
     /// Where the file was; paths in it are relative to this.
     #[serde(skip)]
     pub file: PathBuf,
+}
+
+/// Either form of an experiment file.
+#[derive(Clone, Debug)]
+pub enum Any {
+    /// On an energy.
+    Energy(Box<Experiment>),
+    /// On a netlist.
+    Circuit(Box<CircuitExperiment>),
+}
+
+impl Any {
+    /// Reads a netlist (`.cir`, `.sp`, `.net`) or an experiment of either form.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whatever is wrong in it.
+    pub fn load(file: &Path) -> Result<Self> {
+        let extension = file
+            .extension()
+            .map(|e| e.to_string_lossy().to_ascii_lowercase());
+        if matches!(extension.as_deref(), Some("cir" | "sp" | "net" | "spice")) {
+            return Ok(Any::Circuit(Box::new(CircuitExperiment::from_netlist(
+                file,
+            )?)));
+        }
+        let text = read(file)?;
+        let table = parse_table(&text, file)?;
+        if table.contains_key("circuit") && !table.contains_key("energy") {
+            let top = Section {
+                file,
+                name: String::new(),
+                table: &table,
+            };
+            return Ok(Any::Circuit(Box::new(CircuitExperiment::from_section(
+                &top,
+            )?)));
+        }
+        Ok(Any::Energy(Box::new(Experiment::parse(&text, file)?)))
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|source| Error::Io {
+        path: file.to_path_buf(),
+        source,
+    })
+}
+
+fn parse_table(text: &str, file: &Path) -> Result<toml::Table> {
+    text.parse().map_err(|e: toml::de::Error| {
+        let line = e
+            .span()
+            .map_or(1, |s| text[..s.start].matches('\n').count() + 1);
+        Error::File {
+            file: file.to_path_buf(),
+            reason: format!(
+                "line {line}: {}",
+                e.message().lines().next().unwrap_or("not TOML")
+            ),
+        }
+    })
 }
 
 /// `hardware.scale`.
@@ -161,11 +223,7 @@ impl Experiment {
     /// # Errors
     /// Anything wrong in it, as one line naming file, key, value and what was expected.
     pub fn load(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(|source| Error::Io {
-            path: file.to_path_buf(),
-            source,
-        })?;
-        Self::parse(&text, file)
+        Self::parse(&read(file)?, file)
     }
 
     /// As [`Experiment::load`], from text; `file` is for messages and relative paths.
@@ -173,18 +231,7 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
-            let line = e
-                .span()
-                .map_or(1, |s| text[..s.start].matches('\n').count() + 1);
-            Error::File {
-                file: file.to_path_buf(),
-                reason: format!(
-                    "line {line}: {}",
-                    e.message().lines().next().unwrap_or("not TOML")
-                ),
-            }
-        })?;
+        let table = parse_table(text, file)?;
         let top = Section {
             file,
             name: String::new(),
@@ -195,7 +242,7 @@ impl Experiment {
                 "version", "title", "seed", "energy", "hardware", "plan", "digital", "data",
                 "train",
             ],
-            &["circuit", "clamp", "compare", "sweep"],
+            &["clamp", "compare", "sweep"],
         )?;
         if top.count("version", 0, 0)? != 1 {
             let value = top

@@ -185,6 +185,10 @@ impl InjectedChip {
         self.assembly.set_values(&transconductances, &currents)
     }
 
+    pub(super) fn circuit(&self) -> &Circuit {
+        self.assembly.circuit()
+    }
+
     pub(super) fn process(&self) -> &Process {
         self.assembly.process()
     }

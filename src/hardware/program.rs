@@ -165,6 +165,14 @@ impl Programmed {
         }
     }
 
+    /// The circuit that holds the energy; `None` for chips of two-state elements.
+    pub fn circuit(&self) -> Option<&crate::circuit::Circuit> {
+        match &self.chip {
+            Chip::Injected(chip) => Some(chip.circuit()),
+            Chip::Telegraph(_) => None,
+        }
+    }
+
     /// The energy that was asked for.
     pub fn model(&self) -> &Model {
         &self.model

@@ -1,9 +1,11 @@
 //! What a run writes: `run.json`, arrays as `.npz`, checkpoints; each file whole or not at all.
 
 mod directory;
+mod ngspice;
 mod npz;
 mod run;
 
 pub use directory::RunDirectory;
+pub use ngspice::run_ngspice;
 pub use npz::{Array, read_npz, write_npz};
 pub use run::*;

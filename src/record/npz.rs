@@ -15,6 +15,8 @@ pub enum Array {
     F32(Vec<u64>, Vec<f32>),
     /// Double precision.
     F64(Vec<u64>, Vec<f64>),
+    /// Short ASCII words (units, names), one axis.
+    Words(Vec<String>),
 }
 
 impl Array {
@@ -30,8 +32,12 @@ impl Array {
 
     /// Sizes by axis.
     pub fn shape(&self) -> Vec<usize> {
-        let (Array::F32(shape, _) | Array::F64(shape, _)) = self;
-        shape.iter().map(|&n| n as usize).collect()
+        match self {
+            Array::F32(shape, _) | Array::F64(shape, _) => {
+                shape.iter().map(|&n| n as usize).collect()
+            }
+            Array::Words(words) => vec![words.len()],
+        }
     }
 
     /// The values, widened.
@@ -39,6 +45,7 @@ impl Array {
         match self {
             Array::F32(_, data) => data.iter().map(|&v| f64::from(v)).collect(),
             Array::F64(_, data) => data.clone(),
+            Array::Words(_) => Vec::new(),
         }
     }
 }
@@ -63,6 +70,27 @@ fn npy_bytes<T: npyz::AutoSerialize + Copy>(shape: &[u64], data: &[T]) -> io::Re
     Ok(bytes)
 }
 
+/// Byte strings of one length (`|S`), as the format lays them out: magic, version, header padded to 64 bytes, data.
+fn npy_words(words: &[String]) -> Vec<u8> {
+    let width = words.iter().map(String::len).max().unwrap_or(0).max(1);
+    let mut header = format!(
+        "{{'descr': '|S{width}', 'fortran_order': False, 'shape': ({},), }}",
+        words.len()
+    );
+    while !(10 + header.len() + 1).is_multiple_of(64) {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    for word in words {
+        bytes.extend(word.bytes());
+        bytes.extend(std::iter::repeat_n(0, width - word.len()));
+    }
+    bytes
+}
+
 fn write_all(path: &Path, arrays: &[(&str, Array)]) -> io::Result<()> {
     let mut archive = ZipWriter::new(File::create(path)?);
     for (name, array) in arrays {
@@ -70,6 +98,7 @@ fn write_all(path: &Path, arrays: &[(&str, Array)]) -> io::Result<()> {
         let (bytes, method) = match array {
             Array::F32(shape, data) => (npy_bytes(shape, data)?, CompressionMethod::Stored),
             Array::F64(shape, data) => (npy_bytes(shape, data)?, CompressionMethod::Deflated),
+            Array::Words(words) => (npy_words(words), CompressionMethod::Deflated),
         };
         let options = FileOptions::default()
             .compression_method(method)
@@ -111,6 +140,9 @@ pub fn read_npz(path: &Path) -> Result<BTreeMap<String, Array>> {
             continue;
         };
         let shape = array.shape().to_vec();
+        if array.dtype().descr().contains("|S") {
+            continue;
+        }
         let single = array.dtype().descr().contains("f4");
         let array = if single {
             Array::F32(shape, array.into_vec().map_err(bad)?)

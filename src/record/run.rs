@@ -199,6 +199,38 @@ pub struct CardRecord {
     pub toml: String,
 }
 
+/// One line or one set of points of a [`Chart`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Series {
+    /// Legend.
+    pub label: String,
+    /// Abscissae.
+    pub x: Vec<f64>,
+    /// Ordinates.
+    pub y: Vec<f64>,
+    /// Standard errors: then it is drawn as points.
+    pub se: Option<Vec<f64>>,
+}
+
+/// A figure that a study made, kept as numbers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Chart {
+    /// File stem.
+    pub name: String,
+    /// Title.
+    pub title: String,
+    /// What it shows.
+    pub caption: String,
+    /// Label of the abscissa, with its unit.
+    pub x: String,
+    /// Label of the ordinate, with its unit.
+    pub y: String,
+    /// Logarithmic ordinate.
+    pub log_y: bool,
+    /// Lines and points.
+    pub series: Vec<Series>,
+}
+
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -224,6 +256,9 @@ pub struct RunRecord {
     pub verdicts: Vec<Verdict>,
     /// Training.
     pub training: Option<TrainingRecord>,
+    /// Figures of the study's own.
+    #[serde(default)]
+    pub charts: Vec<Chart>,
     /// Warnings, one line each.
     pub warnings: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use super::svg::{Mark, Plot, diverging_png, grey_png};
 use crate::diagnostics::Moments;
-use crate::record::{Array, RunDirectory, RunRecord};
+use crate::record::{Array, Chart, RunDirectory, RunRecord};
 use std::collections::BTreeMap;
 
 type Arrays = BTreeMap<String, Array>;
@@ -46,7 +46,29 @@ pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     figures.extend(moments(directory, run));
     figures.extend(probabilities(directory, run));
     figures.extend(coupling_check(run));
+    figures.extend(run.charts.iter().map(chart));
     figures
+}
+
+/// A study's own figure.
+fn chart(chart: &Chart) -> Figure {
+    let mut plot = Plot::new(&chart.title, &chart.x, &chart.y);
+    plot.log_y = chart.log_y;
+    plot.width = 520.0;
+    for series in &chart.series {
+        let points = series.x.iter().copied().zip(series.y.iter().copied());
+        let mark = match &series.se {
+            None => Mark::Line(points.collect()),
+            Some(se) => Mark::Points(
+                points
+                    .zip(se)
+                    .map(|((x, y), &se)| (x, y, 0.0, se))
+                    .collect(),
+            ),
+        };
+        plot.series.push((series.label.clone(), mark));
+    }
+    figure(&chart.name, &chart.caption, plot.render())
 }
 
 /// Ten rows of eight pictures, one row per label.

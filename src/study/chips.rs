@@ -259,6 +259,34 @@ impl Prepared {
         program(die, model, scale)
     }
 
+    /// The programmed chip as a circuit, and its time constant: the die when there is one, unless `ideal`.
+    ///
+    /// # Errors
+    /// No chip, or one that has no analog netlist.
+    pub fn circuit(&self, ideal: bool) -> Result<(crate::circuit::Circuit, f64)> {
+        let die = if ideal {
+            self.dies.first()
+        } else {
+            self.dies.last()
+        };
+        let Some(die) = die else {
+            return Err(Error::invalid(
+                "hardware",
+                "no chip",
+                "a section [hardware]",
+            ));
+        };
+        let programmed = self.program(die, &self.model)?;
+        match programmed.circuit() {
+            Some(circuit) => Ok((circuit.clone(), self.tau())),
+            None => Err(Error::invalid(
+                "hardware.model",
+                "a chip of two-state elements",
+                "a chip of capacitors and transconductors: telegraph elements have no SPICE equivalent",
+            )),
+        }
+    }
+
     /// An analog sampler of a programmed die; `domain` tells its streams from others'.
     pub(super) fn analog(
         &self,

@@ -47,6 +47,7 @@ fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
         comparisons: Vec::new(),
         verdicts: Vec::new(),
         training: None,
+        charts: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@
 
 mod agree;
 mod chips;
+mod circuits;
 mod compare;
 mod coupling_check;
 mod digits;
@@ -13,6 +14,7 @@ mod reference;
 mod sample;
 
 pub use chips::Prepared;
+pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
 
 use std::sync::Arc;
@@ -44,6 +46,13 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
+    fn control(&self) -> crate::dynamics::Control<'_> {
+        crate::dynamics::Control {
+            interrupted: &self.interrupted,
+            progress: &|_| {},
+        }
+    }
+
     fn follow(&self, stage: bool) -> crate::sampler::Follow {
         let watch = Arc::clone(&self.watch);
         crate::sampler::Follow {

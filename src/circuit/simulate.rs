@@ -1,0 +1,300 @@
+//! Many copies of a circuit, integrated in time and read in SI.
+
+use super::analysis::SmallSignal;
+use super::assembly::Assembly;
+use super::element::NodeId;
+use super::netlist::{ChargeLevel, Circuit};
+use super::rows::Row;
+use crate::dynamics::{Control, Ensemble, Process, Setting, largest_step, linear, scheme};
+use crate::error::{Error, Result};
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Copies with independent noise.
+    pub chains: usize,
+    /// Seed of the streams.
+    pub seed: u64,
+    /// Scheme; `None` picks one: exact for linear circuits between constant sources, Heun otherwise, Gillespie or
+    /// tau-leaping for single charges.
+    pub scheme: Option<String>,
+    /// The integration step, s, as asked for: refused where it is unstable; `None` chooses it.
+    pub step: Option<f64>,
+    /// Largest integration step to choose, s.
+    pub largest_step: Option<f64>,
+    /// Bias tolerance that chooses the step within it.
+    pub tolerance: f64,
+    /// Time between two recorded points, s.
+    pub every: f64,
+    /// First recorded time and end, s.
+    pub span: (f64, f64),
+    /// Voltages at time 0 (others start at 0 V).
+    pub initial: Vec<(NodeId, f64)>,
+}
+
+/// What was recorded.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    /// Copies.
+    pub chains: usize,
+    /// Recorded times, s.
+    pub t: Vec<f64>,
+    /// Names of the columns: `v(node)` for every node, then `i(inductor)`.
+    pub names: Vec<String>,
+    /// Their units.
+    pub units: Vec<&'static str>,
+    /// `x[(chain * t.len() + k) * names.len() + column]`.
+    pub x: Vec<f64>,
+    /// The scheme used.
+    pub scheme: String,
+    /// The step used, s.
+    pub step: f64,
+    /// Rail hits.
+    pub clipped: u64,
+}
+
+/// Refuses linear circuits that run away.
+fn check_bounded(process: &Process) -> Result<()> {
+    let Some(a) = linear::drift_matrix(process).filter(|_| process.rails.is_none()) else {
+        return check_cells(process);
+    };
+    let rates = a.complex_eigenvalues();
+    let (slowest, fastest) = rates.iter().fold((f64::INFINITY, 0.0f64), |(s, f), l| {
+        (s.min(l.re), f.max(l.norm()))
+    });
+    if slowest < -1e-9 * fastest {
+        let value = "a mode that grows without bound";
+        let expected =
+            "a bounding element (rails, or a cell with a cubic term) beside a negative resistance";
+        return Err(Error::invalid("circuit", value, expected));
+    }
+    Ok(())
+}
+
+/// Refuses polynomial cells whose leading term drives the node away.
+fn check_cells(process: &Process) -> Result<()> {
+    if process.rails.is_some() {
+        return Ok(());
+    }
+    for node in 0..process.nodes {
+        let leading = process
+            .polynomial
+            .iter()
+            .enumerate()
+            .skip(2)
+            .rfind(|(_, c)| c.get(node).is_some_and(|&c| c != 0.0));
+        if let Some((degree, c)) = leading
+            && (degree % 2 == 0 || c[node] > 0.0)
+        {
+            let value = "a cell whose current drives its node away for ever";
+            let expected = "an odd leading power that draws current, or rails";
+            return Err(Error::invalid("circuit", value, expected));
+        }
+    }
+    Ok(())
+}
+
+fn pick_scheme(circuit: &Circuit, assembly: &Assembly) -> &'static str {
+    let process = assembly.process();
+    if circuit.level == ChargeLevel::Poisson && !process.jumps.is_empty() {
+        let steady = process.waves.iter().all(crate::dynamics::Wave::is_constant);
+        return if assembly.only_jumps() && steady {
+            "gillespie"
+        } else {
+            "tau-leap"
+        };
+    }
+    if process.levels.is_some() {
+        return "euler-maruyama";
+    }
+    let steady = process
+        .drives
+        .iter()
+        .all(|d| process.waves[d.wave].is_constant());
+    let linear = linear::drift_matrix(process).is_some() && process.rails.is_none();
+    if linear && steady {
+        "ornstein-uhlenbeck"
+    } else {
+        "heun"
+    }
+}
+
+/// The largest step within the tolerance, s: from the fastest mode about the operating point (or at rest).
+fn natural_step(circuit: &Circuit, name: &str, tolerance: f64) -> Result<f64> {
+    let mut smooth = circuit.clone();
+    smooth.set_level(ChargeLevel::Langevin);
+    let rates: Vec<nalgebra::Complex<f64>> = match SmallSignal::new(&smooth) {
+        Ok(small) => small.relaxation(),
+        Err(_) => {
+            let unit = super::analysis::natural_time(&smooth)?;
+            let assembly = smooth.assemble(1.0, unit)?;
+            let rest = vec![0.0; assembly.process().nodes];
+            let a = linear::linearised(assembly.process(), &rest);
+            a.complex_eigenvalues().iter().map(|l| l / unit).collect()
+        }
+    };
+    // Euler's bias of a ringing mode goes with |l|²/Re l.
+    let first_order = matches!(name, "euler-maruyama" | "tau-leap");
+    let rate = |l: &nalgebra::Complex<f64>| match first_order && l.re > 0.0 {
+        true => l.norm_sqr() / l.re,
+        false => l.norm(),
+    };
+    let fastest = rates.iter().map(rate).fold(0.0, f64::max);
+    if fastest == 0.0 {
+        return Ok(f64::INFINITY);
+    }
+    let judged = if name == "tau-leap" {
+        "euler-maruyama"
+    } else {
+        name
+    };
+    Ok(largest_step(&*scheme::<f64>(judged)?, fastest, tolerance)?.0)
+}
+
+/// Integrates `circuit` by `plan`.
+///
+/// # Errors
+/// A circuit that cannot be assembled or runs away, a scheme that refuses it, an unstable step, times that do not fit.
+pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<Traces> {
+    let (start, stop) = plan.span;
+    if !(plan.every > 0.0 && start >= 0.0 && stop >= start + plan.every) || plan.chains == 0 {
+        let value = format!("{} s from {start} s to {stop} s", plan.every);
+        return Err(Error::invalid(
+            "tran",
+            value,
+            "0 < step, start + step <= stop, chains > 0",
+        ));
+    }
+    let unit = super::analysis::natural_time(circuit)?;
+    let assembly = circuit.assemble(1.0, unit)?;
+    let process = assembly.process();
+    check_bounded(process)?;
+    let name = match &plan.scheme {
+        Some(name) => name.as_str(),
+        None => pick_scheme(circuit, &assembly),
+    };
+    let exact = matches!(name, "ornstein-uhlenbeck" | "gillespie");
+    let natural = if exact {
+        plan.every
+    } else {
+        natural_step(circuit, name, plan.tolerance)?
+    };
+    let chosen = plan.largest_step.unwrap_or(f64::INFINITY).min(natural);
+    let most = plan.step.unwrap_or(chosen).min(plan.every);
+    let per_record = (plan.every / most).ceil().max(1.0);
+    let step = plan.every / per_record;
+    let clamped = vec![
+        false;
+        process
+            .levels
+            .as_ref()
+            .map_or(process.nodes, |l| l.tau.len())
+    ];
+    let setting = Setting {
+        step: step / unit,
+        clamped: &clamped,
+        stiffness: None,
+    };
+    let stepper = scheme::<f64>(name)?.prepare(process, &setting)?;
+    let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
+    let mut ensemble =
+        Ensemble::<f64>::new(plan.seed, 0, plan.chains, process.nodes, levels).showing_nodes();
+    ensemble.set_values(&initial(&assembly, plan)?)?;
+    let skipped = (start / plan.every).round().max(0.0) as u64;
+    let draws = ((stop - start) / plan.every + 1e-9).floor() as usize;
+    let first = ensemble.values();
+    let recorded = ensemble.run(
+        &*stepper,
+        skipped * per_record as u64,
+        draws,
+        per_record as u64,
+        control,
+    )?;
+    let columns = Columns::new(&assembly);
+    let n = process.nodes;
+    let with_start = skipped == 0;
+    let mut x = Vec::new();
+    let mut t: Vec<f64> = with_start.then_some(0.0).into_iter().collect();
+    t.extend((1..=draws).map(|k| (skipped + k as u64) as f64 * plan.every));
+    for chain in 0..plan.chains {
+        if with_start {
+            columns.read(&assembly, &first[chain * n..(chain + 1) * n], 0.0, &mut x);
+        }
+        for k in 0..draws {
+            let row = &recorded.x[(chain * draws + k) * n..][..n];
+            let state: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
+            let time = (skipped + 1 + k as u64) as f64 * plan.every / unit;
+            columns.read(&assembly, &state, time, &mut x);
+        }
+    }
+    Ok(Traces {
+        chains: plan.chains,
+        t,
+        names: columns.names,
+        units: columns.units,
+        x,
+        scheme: name.to_owned(),
+        step,
+        clipped: recorded.clipped,
+    })
+}
+
+/// Start of every chain, in units of the process; nodes that sources tie together share their root's value.
+fn initial(assembly: &Assembly, plan: &Plan) -> Result<Vec<f64>> {
+    let n = assembly.process().nodes;
+    let mut state = vec![0.0; n];
+    let rest = state.clone();
+    for &(node, volts) in &plan.initial {
+        let offset = assembly.voltage(node.0, &rest, 0.0);
+        let Some(row) = assembly.place(Some(node.0)).0 else {
+            let name = &assembly.circuit().node_names()[node.0];
+            let value = format!("v({name}), which a source holds");
+            return Err(Error::invalid(".ic", value, "nodes that no source holds"));
+        };
+        state[row] = (volts - offset) / assembly.voltage_unit();
+    }
+    Ok((0..plan.chains)
+        .flat_map(|_| state.iter().copied())
+        .collect())
+}
+
+/// The recorded columns.
+struct Columns {
+    names: Vec<String>,
+    units: Vec<&'static str>,
+    nodes: usize,
+    /// (row, A per unit) of the inductors.
+    currents: Vec<(usize, f64)>,
+}
+
+impl Columns {
+    fn new(assembly: &Assembly) -> Self {
+        let circuit = assembly.circuit();
+        let mut names: Vec<String> = circuit
+            .node_names()
+            .iter()
+            .map(|n| format!("v({n})"))
+            .collect();
+        let mut units = vec!["V"; names.len()];
+        let scales = assembly.scales();
+        let mut currents = Vec::new();
+        for (row, kind) in assembly.rows().enumerate() {
+            if let Row::Current(element) = kind {
+                names.push(format!("i({})", circuit.name_of(element)));
+                units.push("A");
+                currents.push((row, scales[row]));
+            }
+        }
+        Columns {
+            nodes: circuit.nodes(),
+            names,
+            units,
+            currents,
+        }
+    }
+
+    fn read(&self, assembly: &Assembly, state: &[f64], t: f64, out: &mut Vec<f64>) {
+        out.extend((0..self.nodes).map(|node| assembly.voltage(node, state, t)));
+        out.extend(self.currents.iter().map(|&(row, scale)| state[row] * scale));
+    }
+}

@@ -1,0 +1,406 @@
+//! Netlists in and out: what is read is what was meant, what is not understood is refused, ngspice agrees where it is there.
+
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use thermochip::circuit::spice::{NoiseStyle, read, read_raw, write};
+use thermochip::circuit::{Plan, SmallSignal, Traces, linear, simulate};
+use thermochip::dynamics::Control;
+use thermochip::units::BOLTZMANN;
+
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+fn run(text: &str, scheme: Option<&str>, step: Option<f64>, chains: usize) -> Traces {
+    let deck = read(text).unwrap();
+    let t = deck.transient.unwrap();
+    let plan = Plan {
+        chains,
+        seed: 3,
+        scheme: scheme.map(str::to_owned),
+        step,
+        largest_step: t.largest,
+        tolerance: 0.01,
+        every: t.step,
+        span: (t.start, t.stop),
+        initial: deck.initial.clone(),
+    };
+    let control = Control {
+        interrupted: &RUNNING,
+        progress: &|_| {},
+    };
+    simulate(&deck.circuit, &plan, control).unwrap()
+}
+
+fn column(traces: &Traces, name: &str) -> Vec<f64> {
+    let k = traces
+        .names
+        .iter()
+        .position(|n| n == name)
+        .unwrap_or_else(|| panic!("{name}: {:?}", traces.names));
+    traces
+        .x
+        .chunks(traces.names.len())
+        .map(|row| row[k])
+        .collect()
+}
+
+/// Two RC cells and their Lyapunov covariance through suffixes, parameters, subcircuits, temperatures and continuation.
+#[test]
+fn a_netlist_means_what_spice_means() {
+    let text = "two cells
+.param r=1Meg c={10f*scale} scale=1
+.subckt cell out params: rr=1k
+R1 out 0 {rr} temp=126.85   ; 400 K
+C1 out 0 {c}
+.ends
+X1 a cell rr={r}
+Xb b cell
++ rr={2*r}
+R12 a b 4MegOhm dtemp=50
+C12 a b 2fF
+.temp 26.85
+.tran 1n 1u
+.end
+anything after the end";
+    // `c` needs `scale`, which stands after it: SPICE evaluates in order, so this is an error; put it first.
+    assert!(read(text).unwrap_err().to_string().contains("scale"));
+    let text = text
+        .replace(" scale=1\n", "\n")
+        .replace(".param r", ".param scale=1 r");
+    let deck = read(&text).unwrap();
+    assert_eq!(deck.title, "two cells");
+    assert_eq!(deck.circuit.node_names(), ["a", "b"]);
+    let p = linear::covariance(&deck.circuit).unwrap();
+    // By hand: C = [[12, −2], [−2, 12]] fF, 400 K to ground, 350 K across.
+    let k = |t: f64| 2.0 * BOLTZMANN * t;
+    let (g1, g2, g) = (1e-6, 0.5e-6, 0.25e-6);
+    let c = nalgebra::dmatrix![12e-15, -2e-15; -2e-15, 12e-15]
+        .try_inverse()
+        .unwrap();
+    let a = &c * nalgebra::dmatrix![g1 + g, -g; -g, g2 + g];
+    let noise = nalgebra::dmatrix![k(400.0) * g1 + k(350.0) * g, -k(350.0) * g; -k(350.0) * g, k(400.0) * g2 + k(350.0) * g];
+    let d = &c * noise * &c;
+    let wanted = thermochip::dynamics::linear::lyapunov(&(a * 1e-8), &(d * 1e-8)).unwrap();
+    assert!((&p - &wanted).amax() < 1e-9 * wanted.amax(), "{p} {wanted}");
+}
+
+/// Sources, B elements, inductors and initial conditions against closed forms; noise off, so there is nothing random.
+#[test]
+fn deterministic_circuits_follow_their_closed_forms() {
+    // RC decay from .ic; RLC ringing; B = cubic: v' = −(v³) g/C from 1 V: v = 1/√(1 + 2gt/C).
+    let decay = run(
+        "decay\nR1 a 0 1k\nC1 a 0 1n\n.ic v(a)=2\n*@ noise off\n.tran 0.1u 3u\n",
+        Some("shark"),
+        Some(2e-9),
+        1,
+    );
+    for (t, v) in decay.t.iter().zip(column(&decay, "v(a)")) {
+        assert!((v - 2.0 * (-t / 1e-6).exp()).abs() < 1e-5, "{t} {v}");
+    }
+    let ring = run(
+        "ring\nL1 a 0 1u\nC1 a 0 1n\nR1 a 0 1Meg\n.ic v(a)=1\n*@ noise off\n.tran 10n 2u\n",
+        Some("implicit-trapezoid"),
+        Some(2e-10),
+        1,
+    );
+    let w = 1.0 / (1e-6f64 * 1e-9).sqrt();
+    for (k, t) in ring.t.iter().enumerate() {
+        let damp = (-t / 2e-3).exp();
+        assert!(
+            (column(&ring, "v(a)")[k] - damp * (w * t).cos()).abs() < 2e-4,
+            "{t}"
+        );
+        let current = damp * (w * t).sin() * (1e-9f64 / 1e-6).sqrt();
+        assert!((column(&ring, "i(l1)")[k] - current).abs() < 1e-5, "{t}");
+    }
+    let cubic = run(
+        "cubic\nB1 a 0 I=1m*v(a)^3\nC1 a 0 1n\n.ic v(a)=1\n.tran 0.1u 3u\n",
+        Some("heun"),
+        Some(1e-9),
+        1,
+    );
+    for (t, v) in cubic.t.iter().zip(column(&cubic, "v(a)")) {
+        assert!(
+            (v - 1.0 / (1.0 + 2.0 * t / 1e-6).sqrt()).abs() < 1e-5,
+            "{t} {v}"
+        );
+    }
+    // A driven low pass at its corner: amplitude 1/√2, phase −45°.
+    let f = 1.0 / (std::f64::consts::TAU * 1e-6);
+    let driven = run(
+        &format!(
+            "driven\nV1 in 0 sin(0 1 {f})\nR1 in a 1k\nC1 a 0 1n\n*@ noise off\n.tran 0.1u 40u\n"
+        ),
+        Some("heun"),
+        Some(2e-9),
+        1,
+    );
+    for (t, v) in driven
+        .t
+        .iter()
+        .zip(column(&driven, "v(a)"))
+        .filter(|p| *p.0 > 15e-6)
+    {
+        let wanted = (t / 1e-6 - std::f64::consts::FRAC_PI_4).sin() / 2f64.sqrt();
+        assert!((v - wanted).abs() < 1e-4, "{t} {v} {wanted}");
+    }
+    assert!((column(&driven, "v(in)")[7] - (0.7f64).sin()).abs() < 1e-9);
+}
+
+/// Every refusal names its line.
+#[test]
+fn what_is_not_understood_is_refused_with_its_line() {
+    for (line, words) in [
+        ("Q1 a b c model", "elements that begin with \"q\""),
+        ("R1 a 0", "fewer than 2 nodes and a value"),
+        ("R1 a 0 1k 2k", "more than one value"),
+        ("R1 a 0 1k5", "\"1k5\""),
+        ("R1 a 0 -1k", "a positive number of ohm"),
+        ("R1 a 0 {x}", "the unknown parameter \"x\""),
+        ("R1 a 0 1k bv=3", "\"bv\""),
+        ("C1 a 0 0", "a positive number of F"),
+        ("C1 a a 1p", "two different nodes"),
+        ("C2 a 0 1p", "a second element \"c2\""),
+        ("K1 L1 L2 0.5", "the unknown inductor \"l1\""),
+        ("D1 a 0 nothing", "the model \"nothing\""),
+        (".model m npn(bf=100)", "the model kind \"npn\""),
+        (".model m d(bv=100)", "the model parameter \"bv\""),
+        ("B1 a 0 V=v(a)", "only I=expression"),
+        ("B1 a 0 I=v(a)*v(b)", "a product of different voltages"),
+        ("X1 a b nothing", "the unknown subcircuit"),
+        ("I1 a 0 exp(0 1)", "\"exp\""),
+        ("V1 a 0 pwl(0 1 0 2)", "ascending times"),
+        (".noise v(a) V1 dec 10 1 1k", "\".noise\""),
+        (".tran 0 1u", "0 < step"),
+        (".options magic=1", "the option \"magic\""),
+        (".ic v(zz)=1", "the unknown node \"zz\""),
+        (".subckt s a", ".subckt without .ends"),
+        ("*@ chains many", "the number of chains"),
+        ("*@ colour blue", "the directive \"colour\""),
+        ("*@ level quantum", "the level"),
+    ] {
+        let text = format!("title\nC2 a 0 1p\n{line}\n.tran 1n 1u\n.end\n");
+        let error = read(&text)
+            .err()
+            .unwrap_or_else(|| panic!("{line} is accepted"))
+            .to_string();
+        assert!(
+            error.contains("`line 3`") && error.contains(words),
+            "{line}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1);
+    }
+    // Likely slips are warned of.
+    let deck = read("t\nR1 a 0 1M\nC1 a 0 1p\n").unwrap();
+    assert!(deck.warnings[0].contains("M is milli") && deck.warnings[0].contains("line 2"));
+    assert!(
+        read("t\nR1 a 0 1Meg\nC1 a 0 1p\n")
+            .unwrap()
+            .warnings
+            .is_empty()
+    );
+}
+
+fn refusal(text: &str) -> String {
+    let deck = read(text).unwrap();
+    let plan = Plan {
+        chains: 1,
+        seed: 0,
+        scheme: deck.scheme.clone(),
+        step: deck.step,
+        largest_step: None,
+        tolerance: 0.5,
+        every: 1e-6,
+        span: (0.0, 1e-5),
+        initial: vec![],
+    };
+    let control = Control {
+        interrupted: &RUNNING,
+        progress: &|_| {},
+    };
+    simulate(&deck.circuit, &plan, control)
+        .unwrap_err()
+        .to_string()
+}
+
+/// Circuits without a law: each refused in words of its own.
+#[test]
+fn circuits_that_cannot_be_simulated_are_refused() {
+    for (text, words) in [
+        (
+            "t\nR1 a b 1k\nC1 a 0 1p\nR2 b 0 1k\n",
+            "\"b\" has no capacitance",
+        ),
+        ("t\nC1 a b 1p\nR1 a 0 1k\nR2 b 0 1k\n", "C is singular"),
+        (
+            "t\nG1 a 0 a 0 -1m\nC1 a 0 1p\nR1 a 0 2k\n",
+            "bounding element",
+        ),
+        (
+            "t\nB1 a 0 I=-1m*v(a)^3\nC1 a 0 1p\n",
+            "an odd leading power that draws current",
+        ),
+        (
+            "t\nR1 a 0 1k\nC1 a 0 1n\n*@ scheme euler-maruyama\nV1 b 0 1\nV2 b 0 2\n",
+            "loop of voltage sources",
+        ),
+        (
+            "t\nR1 a 0 1k\nC1 a 0 1n\n*@ scheme rk4\n",
+            "one of euler-maruyama",
+        ),
+        (
+            "t\nL1 a 0 1u\nC1 a 0 1n\nR1 a 0 1Meg\n*@ scheme euler-maruyama\n*@ step 1u\n",
+            "stability limit",
+        ),
+    ] {
+        let error = refusal(text);
+        assert!(error.contains(words), "{text}: {error}");
+    }
+}
+
+/// What is written is read back as the same circuit: the same spectrum at every node.
+#[test]
+fn a_written_netlist_is_the_circuit() {
+    let text = "t\nR1 a 0 1Meg temp=100\nC1 a 0 10f\nR2 a b 2Meg\nC2 b 0 20f\nC12 a b 3f\nG1 0 b a 0 0.1u\nL1 b 0 1m\nI1 0 a dc 1n\n.tran 1n 1u\n";
+    let first = read(text).unwrap();
+    let written = write(&first.circuit, "again", NoiseStyle::Off, (1e-9, 1e-6));
+    let again = read(&written.replace(" uic", "")).unwrap();
+    let (a, b) = (
+        SmallSignal::new(&first.circuit).unwrap(),
+        SmallSignal::new(&again.circuit).unwrap(),
+    );
+    for f in [1e5, 1e7, 3e8] {
+        for node in ["a", "b"] {
+            let density = |s: &SmallSignal| {
+                s.spectrum(s.node(node).unwrap(), f)
+                    .iter()
+                    .map(|s| s.1)
+                    .sum::<f64>()
+            };
+            assert!((density(&a) / density(&b) - 1.0).abs() < 1e-9, "{node} {f}");
+        }
+    }
+    // trnoise sources have NA = √(2kT/(R·NT)).
+    let noisy = write(
+        &first.circuit,
+        "noisy",
+        NoiseStyle::Transient { step: 1e-10 },
+        (1e-9, 1e-6),
+    );
+    let na = (2.0 * BOLTZMANN * 373.15 / (1e6 * 1e-10)).sqrt();
+    assert!(
+        noisy.contains(&format!("trnoise({na:e} 1e-10 0 0)")),
+        "{noisy}"
+    );
+}
+
+/// ngspice on a netlist in a fresh directory: its stdout and its raw file; `None`, with a message, where it is missing.
+fn ngspice(text: &str) -> Option<(String, Option<thermochip::circuit::spice::Waveforms>)> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.cir"), text).unwrap();
+    let output = Command::new("ngspice")
+        .current_dir(dir.path())
+        .args(["-b", "-r", "x.raw", "x.cir"])
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: ngspice is not on PATH");
+        return None;
+    };
+    let raw = std::fs::read(dir.path().join("x.raw"))
+        .ok()
+        .and_then(|b| read_raw(&b).ok());
+    Some((String::from_utf8_lossy(&output.stdout).into_owned(), raw))
+}
+
+/// The same recorded noise (PWL) through ngspice and through us: rms difference of the paths ≤ 3e-4 of the rms voltage, on a
+/// linear and on a cubic circuit; a resistor 1 % off is far outside.
+#[test]
+fn paths_are_ngspices() {
+    let nt = 1e-9;
+    let noise = |seed: u64| {
+        use rand_distr::{Distribution, StandardNormal};
+        let mut rng = thermochip::dynamics::streams::chain_rng(seed, 0, 0);
+        let points: Vec<String> = (0..2001)
+            .map(|k| {
+                let z: f64 = StandardNormal.sample(&mut rng);
+                format!("{:e} {:e}", f64::from(k) * nt, 1e-6 * z)
+            })
+            .collect();
+        format!("pwl({})", points.join("\n+ "))
+    };
+    for (name, cell) in [
+        ("linear", "R1 a 0 100k"),
+        ("cubic", "B1 a 0 I=20u*(v(a)*v(a)*v(a)-v(a))"),
+    ] {
+        let circuit = |cell: &str| {
+            format!(
+                "{name}\n{cell}\nC1 a 0 0.2p\nC2 b 0 0.3p\nC12 a b 0.1p\nR2 a b 50k\nR3 b 0 200k\nI1 0 a {}\nI2 0 b {}\n.tran 1n 2u 0 {:e} uic\n",
+                noise(1),
+                noise(2),
+                nt / 8.0
+            )
+        };
+        let options = ".options reltol=1e-5\n";
+        let Some((said, Some(raw))) = ngspice(&format!("{}{options}.end\n", circuit(cell))) else {
+            return;
+        };
+        let names: Vec<&str> = raw.variables.iter().map(|v| v.0.as_str()).collect();
+        let at = names
+            .iter()
+            .position(|n| *n == "v(a)")
+            .unwrap_or_else(|| panic!("{said}"));
+        let points: Vec<(f64, f64)> = raw
+            .points
+            .chunks(names.len())
+            .map(|p| (p[0], p[at]))
+            .collect();
+        let theirs = |t: f64| {
+            let k = points
+                .partition_point(|p| p.0 < t)
+                .clamp(1, points.len() - 1);
+            let ((t0, v0), (t1, v1)) = (points[k - 1], points[k]);
+            v0 + (v1 - v0) * (t - t0) / (t1 - t0)
+        };
+        let error = |cell: &str| {
+            let ours = run(
+                &circuit(cell).replace(" uic", "\n*@ noise off"),
+                Some("implicit-trapezoid"),
+                Some(nt / 8.0),
+                1,
+            );
+            let v = column(&ours, "v(a)");
+            let rms = (v.iter().map(|v| v * v).sum::<f64>() / v.len() as f64).sqrt();
+            let square = ours.t.iter().zip(&v).map(|(&t, v)| (v - theirs(t)).powi(2));
+            (square.sum::<f64>() / v.len() as f64).sqrt() / rms
+        };
+        let got = error(cell);
+        println!("{name}: {got:e}");
+        assert!(got <= 3e-4, "{name}: {got:e}");
+        assert!(error(&cell.replace("100k", "101k").replace("20u", "20.2u")) > 1e-3);
+    }
+}
+
+/// The integral of ngspice's `.noise` against our Lyapunov covariance: within 1e-4.
+#[test]
+fn noise_integrals_are_ngspices() {
+    let circuit = "noise\nR1 a 0 100k dtemp=50\nC1 a 0 1p\nR2 a b 50k\nC2 b 0 2p\nC12 a b 0.5p\nR3 b 0 200k\n.temp 26.85\n";
+    let deck = read(circuit).unwrap();
+    let p = linear::covariance(&deck.circuit).unwrap();
+    let row = deck
+        .circuit
+        .node_names()
+        .iter()
+        .position(|n| n == "a")
+        .unwrap();
+    let wanted = p[(row, row)].sqrt();
+    let control = "I0 0 a dc 0 ac 1\n.control\nnoise v(a) I0 dec 400 1 1e12\nsetplot noise2\nset numdgt=10\nprint onoise_total\n.endc\n.end\n";
+    let Some((said, _)) = ngspice(&format!("{circuit}{control}")) else {
+        return;
+    };
+    let line = said
+        .lines()
+        .find(|l| l.contains("onoise_total ="))
+        .unwrap_or_else(|| panic!("{said}"));
+    let total: f64 = line.split('=').nth(1).unwrap().trim().parse().unwrap();
+    println!("ngspice {total:e}, Lyapunov {wanted:e}");
+    assert!((total / wanted - 1.0).abs() < 1e-4, "{total:e} {wanted:e}");
+}
