@@ -299,7 +299,7 @@ impl Circuit {
         })))
     }
 
-    /// A noiseless current amperes · f(Σ weight·V + offset) from path[0] to path[1].
+    /// A noiseless current amperes · f(Σ weight·V + offset) from the first terminal of `path` to the second.
     ///
     /// # Errors
     /// Values that are not finite, both ends on one node.
