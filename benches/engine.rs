@@ -9,8 +9,8 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::{
-    Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Noise, NormalPlan, Process,
-    Real, Setting, Stepper, Tile, scheme,
+    Compiled, Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Noise,
+    NormalPlan, Process, Setting, Stepper, Tile, scheme,
 };
 
 /// Steps of one iteration.
@@ -40,7 +40,7 @@ impl Kernel for MultiplyAdd<'_> {
 
 struct Normals<'a, R>(&'a NormalPlan, &'a mut Tile<R>);
 
-impl<R: Real> Kernel for Normals<'_, R> {
+impl<R: Compiled> Kernel for Normals<'_, R> {
     #[inline(always)]
     fn run(self) {
         self.0.fill(&mut self.1.rng, &mut self.1.noise);
@@ -136,7 +136,7 @@ fn dense(nodes: usize) -> Linear {
     }))
 }
 
-fn run<R: Real>(ensemble: &mut Ensemble<R>, stepper: &dyn Stepper<R>) {
+fn run<R: Compiled>(ensemble: &mut Ensemble<R>, stepper: &dyn Stepper<R>) {
     let control = Control {
         interrupted: &AtomicBool::new(false),
         progress: &|_| {},
@@ -146,7 +146,7 @@ fn run<R: Real>(ensemble: &mut Ensemble<R>, stepper: &dyn Stepper<R>) {
         .expect("the bench's own processes are stable");
 }
 
-fn euler_maruyama<R: Real>(c: &mut Criterion, precision: &str) {
+fn euler_maruyama<R: Compiled>(c: &mut Criterion, precision: &str) {
     let mut group = c.benchmark_group(format!("euler-maruyama-{precision}"));
     group.sample_size(20);
     let cases = [

@@ -158,25 +158,28 @@ proptest! {
         }
     }
 
-    /// Detailed balance iff one temperature: for networks of R and C the circulation A P − D/2 vanishes, else it does not.
+    /// Detailed balance iff one temperature: the circulation among voltages and among currents vanishes, no heat flows and no
+    /// entropy is produced; else entropy is produced, and what one bath loses the others gain.
     #[test]
-    fn detailed_balance_needs_one_temperature(values in proptest::collection::vec(0.2..5.0f64, 23), hot in 1.5..4.0f64) {
+    fn detailed_balance_needs_one_temperature(n in 2usize..5, values in proptest::collection::vec(0.2..5.0f64, 37), hot in 1.5..4.0f64) {
         for (factor, balanced) in [(1.0, true), (hot, false)] {
-            let mut deck = Deck(&values, 0);
-            let mut circuit = Circuit::new();
-            let nodes: Vec<NodeId> = (0..3).map(|i| circuit.node(&format!("n{i}")).unwrap()).collect();
-            for i in 0..3 {
-                circuit.capacitor(nodes[i], None, farads(1e-14 * deck.next())).unwrap();
-                let t = if i == 0 { 300.0 * factor } else { 300.0 };
-                circuit.resistor(nodes[i], None, ohms(1e6 * deck.next()), at(t)).unwrap();
-                circuit.resistor(nodes[i], Some(nodes[(i + 1) % 3]), ohms(1e6 * deck.next()), at(300.0)).unwrap();
-            }
-            let assembly = circuit.assemble(1e-3, 1e-8).unwrap();
-            let a = dynamics::linear::drift_matrix(assembly.process()).unwrap();
-            let d = dynamics::linear::diffusion(assembly.process());
-            let p = dynamics::linear::lyapunov(&a, &d).unwrap();
-            let circulation = (&a * &p - &d * 0.5).amax() / d.amax();
-            prop_assert_eq!(circulation < 1e-9, balanced, "{}", circulation);
+            let (circuit, ..) = passive(n, &values, |i| if i == 0 { 300.0 * factor } else { 300.0 });
+            let small = SmallSignal::new(&circuit).unwrap();
+            let (omega, p) = (small.circulation().unwrap(), small.covariance().unwrap());
+            let fastest = small.relaxation().iter().map(|l| l.norm()).fold(0.0, f64::max);
+            let turning = |from: usize| {
+                let block = omega.view((from, from), (n, n)).amax();
+                block / (p.view((from, from), (n, n)).amax() * fastest)
+            };
+            let seen = turning(0).max(turning(n));
+            prop_assert_eq!(seen < 1e-9, balanced, "circulation {}", seen);
+            let heat = small.heat().unwrap();
+            let unit = K * 300.0 * fastest;
+            let sum: f64 = heat.iter().map(|h| h.1).sum();
+            prop_assert!(sum.abs() < 1e-7 * unit, "first law {} of {}", sum, unit);
+            let entropy = small.entropy_production().unwrap() * 300.0 / unit;
+            prop_assert!(entropy > -1e-8, "second law {}", entropy);
+            prop_assert_eq!(entropy < 1e-8, balanced, "entropy {}", entropy);
         }
     }
 

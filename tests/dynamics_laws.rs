@@ -57,7 +57,7 @@ fn mean_square(draws: &[f32]) -> f64 {
 }
 
 /// Second moment of a stationary run of a one-node process at step `h`.
-fn second_moment<R: Real>(process: &Process, h: f64, seed: u64) -> (f64, f64) {
+fn second_moment<R: Compiled>(process: &Process, h: f64, seed: u64) -> (f64, f64) {
     let stepper = scheme::<R>("euler-maruyama")
         .unwrap()
         .prepare(process, &setting(h, &[false]))

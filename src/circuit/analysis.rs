@@ -4,10 +4,13 @@
 //! S(f) = Σ_s 2K_s |eᵀ (iωM + G)⁻¹ b_s|², which is 4kT·Re Z(f) for a passive circuit at one temperature.
 
 use super::assembly::Assembly;
+use super::balance::{Role, role};
+use super::element::{Element, Terminal};
 use super::netlist::Circuit;
 use super::rows::Row;
 use crate::dynamics::linear as theory;
 use crate::error::{Error, Result};
+use crate::units::BOLTZMANN;
 use nalgebra::{Complex, DMatrix, DVector};
 
 /// Newton iterations for an operating point.
@@ -18,6 +21,24 @@ const ITERATIONS: usize = 200;
 struct Source {
     name: String,
     vector: DVector<f64>,
+}
+
+/// Where a linear dissipative element sits: across a conductance, or in series with the current of a row.
+#[derive(Clone, Debug)]
+enum Seat {
+    /// G, the rows of its ends, and the constant part of its voltage.
+    Across(f64, [Option<usize>; 2], f64),
+    /// R, the row, and the constant part of its current.
+    Series(f64, usize, f64),
+}
+
+/// A bath and the element that couples to it.
+#[derive(Clone, Debug)]
+struct Bath {
+    name: String,
+    kelvins: f64,
+    /// `None` for nonlinear elements.
+    seat: Option<Seat>,
 }
 
 /// A circuit linearised about its operating point.
@@ -34,6 +55,7 @@ pub struct SmallSignal {
     scales: Vec<f64>,
     time_unit: f64,
     names: Vec<String>,
+    baths: Vec<Bath>,
 }
 
 /// A time unit in which the fastest element is of order one.
@@ -133,6 +155,7 @@ impl SmallSignal {
             scales,
             time_unit,
             names: circuit.node_names().to_vec(),
+            baths: baths(&assembly, &point),
         })
     }
 
@@ -154,15 +177,88 @@ impl SmallSignal {
     /// # Errors
     /// A mode that does not decay.
     pub fn covariance(&self) -> Result<DMatrix<f64>> {
+        Ok(self.in_si(&theory::lyapunov(&self.a, &self.diffusion())?))
+    }
+
+    /// D in units of the process.
+    fn diffusion(&self) -> DMatrix<f64> {
         let n = self.a.nrows();
-        let mut d = DMatrix::zeros(n, n);
-        for source in &self.sources {
-            d += &source.vector * source.vector.transpose();
-        }
-        let p = theory::lyapunov(&self.a, &d)?;
-        Ok(DMatrix::from_fn(n, n, |i, j| {
+        let all = self.sources.iter();
+        all.fold(DMatrix::zeros(n, n), |sum, source| {
+            sum + &source.vector * source.vector.transpose()
+        })
+    }
+
+    /// Products of two rows, in SI.
+    fn in_si(&self, p: &DMatrix<f64>) -> DMatrix<f64> {
+        DMatrix::from_fn(p.nrows(), p.ncols(), |i, j| {
             p[(i, j)] * self.scales[i] * self.scales[j]
-        }))
+        })
+    }
+
+    /// The circulation Ω = A P − D/2 = ⟨x_i ∘ dx_j/dt⟩ in SI per second, antisymmetric: the rate at which the stationary
+    /// fluctuations enclose area in the plane of rows i and j. The probability current is J(x) = −Ω P⁻¹ x p(x). At
+    /// equilibrium only voltages and currents circulate (reversibly) about each other; among voltages, or among currents,
+    /// a circulation means broken detailed balance.
+    ///
+    /// # Errors
+    /// A mode that does not decay.
+    pub fn circulation(&self) -> Result<DMatrix<f64>> {
+        let d = self.diffusion();
+        let p = theory::lyapunov(&self.a, &d)?;
+        Ok(self.in_si(&(&self.a * p - d * 0.5)) / self.time_unit)
+    }
+
+    /// Mean heat flow from every resistor (and series resistance) into its bath, W: G (⟨V²⟩ − kT bᵀC⁻¹b), R (⟨I²⟩ −
+    /// kT (L⁻¹)ᵢᵢ); exact for linear circuits. Negative: the bath gives (arXiv 1301.4311 for two resistors).
+    ///
+    /// # Errors
+    /// A mode that does not decay; nonlinear dissipative elements, whose heat [`balance`](super::balance()) measures.
+    pub fn heat(&self) -> Result<Vec<(String, f64)>> {
+        let p = self.covariance()?;
+        let each = self.baths.iter().map(|bath| {
+            let kt = BOLTZMANN * bath.kelvins;
+            let power = match &bath.seat {
+                Some(Seat::Across(g, ends, constant)) => {
+                    let form = |m: &DMatrix<f64>| {
+                        let at = |i: usize, j: usize| match (ends[i], ends[j]) {
+                            (Some(a), Some(b)) => m[(a, b)],
+                            _ => 0.0,
+                        };
+                        at(0, 0) + at(1, 1) - at(0, 1) - at(1, 0)
+                    };
+                    g * (form(&p) - kt * form(&self.inverse_mass) + constant * constant)
+                }
+                Some(Seat::Series(r, row, constant)) => {
+                    let own = (*row, *row);
+                    r * (p[own] - kt * self.inverse_mass[own] + constant * constant)
+                }
+                None => {
+                    let value = format!("\"{}\" is nonlinear", bath.name);
+                    let expected = "linear dissipative elements for exact heat flows";
+                    return Err(Error::invalid("circuit", value, expected));
+                }
+            };
+            Ok((bath.name.clone(), power))
+        });
+        each.collect()
+    }
+
+    /// Mean rate at which entropy is produced in the baths, Σ Q̇/T, W/K; 0 exactly at equilibrium.
+    ///
+    /// # Errors
+    /// As [`Self::heat`]; a bath at 0 K.
+    pub fn entropy_production(&self) -> Result<f64> {
+        let mut sum = 0.0;
+        for ((name, power), bath) in self.heat()?.into_iter().zip(&self.baths) {
+            if bath.kelvins == 0.0 {
+                let value = format!("\"{name}\" at 0 K");
+                let expected = "baths above 0 K for an entropy";
+                return Err(Error::invalid("temperature", value, expected));
+            }
+            sum += power / bath.kelvins;
+        }
+        Ok(sum)
     }
 
     /// Relaxation rates of the modes, 1/s (complex: ringing), slowest first.
@@ -208,6 +304,39 @@ impl SmallSignal {
     }
 }
 
+/// The baths of a circuit and the elements that couple to them, in order of the netlist.
+fn baths(assembly: &Assembly, point: &[f64]) -> Vec<Bath> {
+    let circuit = assembly.circuit();
+    let volts = |end: Terminal| end.map_or(0.0, |i| assembly.voltage(i, point, 0.0));
+    let mut baths = Vec::new();
+    for (index, element) in circuit.elements.iter().enumerate() {
+        let Some(Role::Bath(kelvins)) = role(element) else {
+            continue;
+        };
+        let seat = match element {
+            Element::Resistor {
+                a, b, conductance, ..
+            } => {
+                let ends = [assembly.place(*a).0, assembly.place(*b).0];
+                Some(Seat::Across(*conductance, ends, volts(*a) - volts(*b)))
+            }
+            Element::Inductor { series, .. } => {
+                let row = assembly.rows.of_element[&index];
+                let amperes = point[row] * assembly.rows.all[row].scale;
+                Some(Seat::Series(*series, row, amperes))
+            }
+            _ => None,
+        };
+        let name = circuit.name_of(index);
+        baths.push(Bath {
+            name,
+            kelvins,
+            seat,
+        });
+    }
+    baths
+}
+
 /// Every noise source's name and force per √(unit of time), M not divided out, at the operating point.
 fn sources(assembly: &Assembly, point: &[f64]) -> Vec<(String, DVector<f64>)> {
     let process = assembly.process();
@@ -228,10 +357,11 @@ fn sources(assembly: &Assembly, point: &[f64]) -> Vec<(String, DVector<f64>)> {
         }
         all.push((circuit.name_of(index), vector));
     }
-    for (branch, element) in process.branches.iter().zip(assembly.branch_elements()) {
-        let Some(noise) = branch.noise else { continue };
-        let u = theory::variable(process, branch, point, 0.0);
-        let density = noise.strength * branch.amplitude * branch.law.flux(noise.flux, u);
+    for (branch, (element, _)) in process.branches.iter().zip(assembly.branch_paths()) {
+        let density = theory::density(process, branch, point, 0.0);
+        if density == 0.0 {
+            continue;
+        }
         let mut vector = DVector::zeros(n);
         for &(row, weight) in &branch.output {
             vector[row] += weight * density.sqrt();

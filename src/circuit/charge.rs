@@ -34,6 +34,7 @@ impl Assembly {
                                 Flux::Shot,
                                 Calculus::Ito,
                             )),
+                            kelvins: Some(transistor.kelvins),
                         };
                         match self.circuit.level {
                             ChargeLevel::Langevin => {
@@ -89,7 +90,7 @@ impl Assembly {
     }
 
     /// `amount` (A) from path[0] to path[1], as forces on rows.
-    fn outputs(&self, path: [Terminal; 2], amount: f64) -> Vec<(usize, f64)> {
+    pub(super) fn outputs(&self, path: [Terminal; 2], amount: f64) -> Vec<(usize, f64)> {
         let mut rows = Vec::new();
         for (terminal, sign) in [(path[0], -1.0), (path[1], 1.0)] {
             let row = self.place(terminal).0;
@@ -160,19 +161,21 @@ impl Assembly {
         })
     }
 
-    /// The element (by index) that each branch of the process belongs to.
-    pub(super) fn branch_elements(&self) -> Vec<usize> {
-        let mut owners = Vec::new();
+    /// The element (by index) that each branch of the process belongs to, and the way its current takes.
+    pub(super) fn branch_paths(&self) -> Vec<(usize, [Terminal; 2])> {
+        let mut paths = Vec::new();
         for (index, element) in self.circuit.elements.iter().enumerate() {
             match element {
-                Element::Nonlinear(_) | Element::Josephson { .. } => owners.push(index),
-                Element::Transistor(_) if self.circuit.level == ChargeLevel::Langevin => {
-                    owners.extend([index, index]);
+                Element::Nonlinear(Nonlinear { path, .. }) | Element::Josephson { path, .. } => {
+                    paths.push((index, *path));
+                }
+                Element::Transistor(t) if self.circuit.level == ChargeLevel::Langevin => {
+                    paths.extend(directions(t).map(|direction| (index, direction.3)));
                 }
                 _ => {}
             }
         }
-        owners
+        paths
     }
 
     /// Whether jumps alone move the rows: then Gillespie's method takes the Poisson level, else tau-leaping.

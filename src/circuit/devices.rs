@@ -259,7 +259,7 @@ impl Circuit {
         at: ThermodynamicTemperature,
         calculus: Calculus,
     ) -> Result<ElementId> {
-        let kt = BOLTZMANN * temperature(at)?;
+        let kelvins = temperature(at)?;
         let (law, amperes, width) = curve.lowered()?;
         if !law.has(Flux::Secant) {
             let expected = "an i-v curve through the origin";
@@ -273,7 +273,8 @@ impl Circuit {
             amperes,
             law,
             // 2kT·I/V = (2kT/width) · amperes · f(u)/u.
-            noise: Some((2.0 * kt / width, Flux::Secant, calculus)),
+            noise: Some((2.0 * BOLTZMANN * kelvins / width, Flux::Secant, calculus)),
+            kelvins: Some(kelvins),
         })))
     }
 
@@ -296,6 +297,7 @@ impl Circuit {
             amperes,
             law,
             noise: None,
+            kelvins: None,
         })))
     }
 
@@ -322,6 +324,7 @@ impl Circuit {
             amperes: finite("amplitude", amperes, "A")?,
             law,
             noise: None,
+            kelvins: None,
         })))
     }
 
@@ -350,6 +353,7 @@ impl Circuit {
             amperes,
             law: Law::Diode,
             noise: Some((ELEMENTARY_CHARGE, Flux::Shot, Calculus::Ito)),
+            kelvins: Some(kelvins),
         })))
     }
 
@@ -379,6 +383,7 @@ impl Circuit {
             amperes,
             law: Law::Tanh,
             noise: Some(noise).filter(|n| n.0 > 0.0),
+            kelvins: None,
         })))
     }
 

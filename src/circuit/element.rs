@@ -25,6 +25,8 @@ pub(super) struct Nonlinear {
     pub law: Law,
     /// Two-sided density per ampere of `amperes · flux(u)` (C; kT/V-like), how it depends on u, and its calculus.
     pub noise: Option<(f64, Flux, Calculus)>,
+    /// Temperature of the bath that takes its heat; `None` for active elements, which have a supply instead.
+    pub kelvins: Option<f64>,
 }
 
 /// A transistor in the subthreshold region or, with `inversion`, from weak to strong inversion (EKV).

@@ -9,20 +9,24 @@
 
 mod analysis;
 mod assembly;
+mod balance;
 mod charge;
 mod devices;
 mod element;
 pub mod linear;
+mod meter;
 mod netlist;
 mod place;
 mod rows;
 mod simulate;
 pub mod spice;
+mod storage;
 
 pub use analysis::SmallSignal;
 pub use assembly::Assembly;
+pub use balance::{Balance, Driving, Item, Role, balance, balance_steps};
 pub use devices::{Conductor, Mosfet};
 pub use element::{ElementId, NodeId};
 pub use netlist::{ChargeLevel, Circuit};
 pub use rows::Row;
-pub use simulate::{Plan, Traces, simulate};
+pub use simulate::{Plan, Traces, chain_steps, simulate};

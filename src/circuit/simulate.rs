@@ -5,7 +5,7 @@ use super::assembly::Assembly;
 use super::element::NodeId;
 use super::netlist::{ChargeLevel, Circuit};
 use super::rows::Row;
-use crate::dynamics::{Control, Ensemble, Process, Setting, largest_step, linear, scheme};
+use crate::dynamics::{Control, Ensemble, Process, Setting, Stepper, largest_step, linear, scheme};
 use crate::error::{Error, Result};
 
 /// What to simulate.
@@ -151,66 +151,104 @@ fn natural_step(circuit: &Circuit, name: &str, tolerance: f64) -> Result<f64> {
     Ok(largest_step(&*scheme::<f64>(judged)?, fastest, tolerance)?.0)
 }
 
+/// A circuit ready to be integrated.
+pub(super) struct Prepared {
+    pub assembly: Assembly,
+    /// Name of the scheme.
+    pub scheme: String,
+    /// Steps between two records.
+    pub per_record: u64,
+    /// The step, s.
+    pub step: f64,
+}
+
+impl Prepared {
+    /// Assembles `circuit` and chooses the scheme (unless the plan or `fallback` names one) and the step.
+    pub fn new(circuit: &Circuit, plan: &Plan, fallback: Option<&str>) -> Result<Self> {
+        let (start, stop) = plan.span;
+        if !(plan.every > 0.0 && start >= 0.0 && stop >= start + plan.every) || plan.chains == 0 {
+            let value = format!("{} s from {start} s to {stop} s", plan.every);
+            return Err(Error::invalid(
+                "tran",
+                value,
+                "0 < step, start + step <= stop, chains > 0",
+            ));
+        }
+        let unit = super::analysis::natural_time(circuit)?;
+        let assembly = circuit.assemble(1.0, unit)?;
+        check_bounded(assembly.process())?;
+        let name = match (plan.scheme.as_deref(), fallback) {
+            (Some(name), _) | (None, Some(name)) => name,
+            (None, None) => pick_scheme(circuit, &assembly),
+        };
+        let exact = matches!(name, "ornstein-uhlenbeck" | "gillespie");
+        let natural = if exact {
+            plan.every
+        } else {
+            natural_step(circuit, name, plan.tolerance)?
+        };
+        let chosen = plan.largest_step.unwrap_or(f64::INFINITY).min(natural);
+        let most = plan.step.unwrap_or(chosen).min(plan.every);
+        let per_record = (plan.every / most).ceil().max(1.0);
+        Ok(Prepared {
+            assembly,
+            scheme: name.to_owned(),
+            per_record: per_record as u64,
+            step: plan.every / per_record,
+        })
+    }
+
+    /// The stepper of `process` (the assembly's, or one with the same rows).
+    pub fn stepper(&self, process: &Process) -> Result<Box<dyn Stepper<f64>>> {
+        let levels = process.levels.as_ref().map(|l| l.tau.len());
+        let setting = Setting {
+            step: self.step / self.assembly.time_unit(),
+            clamped: &vec![false; levels.unwrap_or(process.nodes)],
+            stiffness: None,
+        };
+        scheme::<f64>(&self.scheme)?.prepare(process, &setting)
+    }
+
+    /// Steps before the first record, and number of records.
+    pub fn horizon(&self, plan: &Plan) -> (u64, usize) {
+        let skipped = (plan.span.0 / plan.every).round().max(0.0) as u64;
+        let draws = ((plan.span.1 - plan.span.0) / plan.every + 1e-9).floor();
+        (skipped * self.per_record, draws as usize)
+    }
+
+    /// Steps of all chains.
+    pub fn chain_steps(&self, plan: &Plan) -> u64 {
+        let (burn_in, draws) = self.horizon(plan);
+        plan.chains as u64 * (burn_in + draws as u64 * self.per_record)
+    }
+}
+
+/// Steps that [`simulate`] will take, summed over chains: what its progress adds up to.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn chain_steps(circuit: &Circuit, plan: &Plan) -> Result<u64> {
+    Ok(Prepared::new(circuit, plan, None)?.chain_steps(plan))
+}
+
 /// Integrates `circuit` by `plan`.
 ///
 /// # Errors
 /// A circuit that cannot be assembled or runs away, a scheme that refuses it, an unstable step, times that do not fit.
 pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<Traces> {
-    let (start, stop) = plan.span;
-    if !(plan.every > 0.0 && start >= 0.0 && stop >= start + plan.every) || plan.chains == 0 {
-        let value = format!("{} s from {start} s to {stop} s", plan.every);
-        return Err(Error::invalid(
-            "tran",
-            value,
-            "0 < step, start + step <= stop, chains > 0",
-        ));
-    }
-    let unit = super::analysis::natural_time(circuit)?;
-    let assembly = circuit.assemble(1.0, unit)?;
+    let prepared = Prepared::new(circuit, plan, None)?;
+    let assembly = &prepared.assembly;
     let process = assembly.process();
-    check_bounded(process)?;
-    let name = match &plan.scheme {
-        Some(name) => name.as_str(),
-        None => pick_scheme(circuit, &assembly),
-    };
-    let exact = matches!(name, "ornstein-uhlenbeck" | "gillespie");
-    let natural = if exact {
-        plan.every
-    } else {
-        natural_step(circuit, name, plan.tolerance)?
-    };
-    let chosen = plan.largest_step.unwrap_or(f64::INFINITY).min(natural);
-    let most = plan.step.unwrap_or(chosen).min(plan.every);
-    let per_record = (plan.every / most).ceil().max(1.0);
-    let step = plan.every / per_record;
-    let clamped = vec![
-        false;
-        process
-            .levels
-            .as_ref()
-            .map_or(process.nodes, |l| l.tau.len())
-    ];
-    let setting = Setting {
-        step: step / unit,
-        clamped: &clamped,
-        stiffness: None,
-    };
-    let stepper = scheme::<f64>(name)?.prepare(process, &setting)?;
+    let stepper = prepared.stepper(process)?;
+    let (burn_in, draws) = prepared.horizon(plan);
+    let skipped = burn_in / prepared.per_record;
     let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
     let mut ensemble =
         Ensemble::<f64>::new(plan.seed, 0, plan.chains, process.nodes, levels).showing_nodes();
-    ensemble.set_values(&initial(&assembly, plan)?)?;
-    let skipped = (start / plan.every).round().max(0.0) as u64;
-    let draws = ((stop - start) / plan.every + 1e-9).floor() as usize;
+    ensemble.set_values(&initial(assembly, plan)?)?;
     let first = ensemble.values();
-    let recorded = ensemble.run(
-        &*stepper,
-        skipped * per_record as u64,
-        draws,
-        per_record as u64,
-        control,
-    )?;
-    let columns = Columns::new(&assembly);
+    let recorded = ensemble.run(&*stepper, burn_in, draws, prepared.per_record, control)?;
+    let columns = Columns::new(assembly);
     let n = process.nodes;
     let with_start = skipped == 0;
     let mut x = Vec::new();
@@ -218,13 +256,13 @@ pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<
     t.extend((1..=draws).map(|k| (skipped + k as u64) as f64 * plan.every));
     for chain in 0..plan.chains {
         if with_start {
-            columns.read(&assembly, &first[chain * n..(chain + 1) * n], 0.0, &mut x);
+            columns.read(assembly, &first[chain * n..(chain + 1) * n], 0.0, &mut x);
         }
         for k in 0..draws {
             let row = &recorded.x[(chain * draws + k) * n..][..n];
             let state: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
-            let time = (skipped + 1 + k as u64) as f64 * plan.every / unit;
-            columns.read(&assembly, &state, time, &mut x);
+            let time = (skipped + 1 + k as u64) as f64 * plan.every / assembly.time_unit();
+            columns.read(assembly, &state, time, &mut x);
         }
     }
     Ok(Traces {
@@ -233,14 +271,14 @@ pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<
         names: columns.names,
         units: columns.units,
         x,
-        scheme: name.to_owned(),
-        step,
+        scheme: prepared.scheme,
+        step: prepared.step,
         clipped: recorded.clipped,
     })
 }
 
 /// Start of every chain, in units of the process; nodes that sources tie together share their root's value.
-fn initial(assembly: &Assembly, plan: &Plan) -> Result<Vec<f64>> {
+pub(super) fn initial(assembly: &Assembly, plan: &Plan) -> Result<Vec<f64>> {
     let n = assembly.process().nodes;
     let mut state = vec![0.0; n];
     let rest = state.clone();

@@ -6,7 +6,7 @@ use super::LANES;
 use super::real::Real;
 use super::scheme::Stepper;
 use super::streams::StreamPosition;
-use super::tile::Tile;
+use super::tile::{NormalPlan, Tile};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +40,21 @@ pub struct Recorded {
     pub clipped: u64,
     /// Proposals accepted, summed over chains.
     pub accepted: u64,
+}
+
+/// One step of a tile as an observer sees it.
+#[derive(Debug)]
+pub struct Passage<'a, R> {
+    /// The nodes before.
+    pub before: &'a [[R; LANES]],
+    /// The nodes after.
+    pub after: &'a [[R; LANES]],
+    /// The normals of the step: see [`Stepper::shows_noise`].
+    pub normals: &'a [[R; LANES]],
+    /// Time before, in the process's unit.
+    pub time: f64,
+    /// Lanes in use.
+    pub lanes: usize,
 }
 
 /// Many chains of one process.
@@ -244,6 +259,71 @@ impl<R: Real> Ensemble<R> {
             }
         }
         Ok(())
+    }
+
+    /// Takes `steps` steps and shows each to `observe`, with an account of its own for every [`LANES`] chains, in their order.
+    /// The paths are those that [`Self::run`] would take (but for the rounding of the time).
+    ///
+    /// # Errors
+    /// A scheme whose normals are not the noise of the sources ([`Stepper::shows_noise`]); as [`Self::run`].
+    pub fn follow<S: Send>(
+        &mut self,
+        stepper: &dyn Stepper<R>,
+        steps: u64,
+        open: impl Fn() -> S + Sync,
+        observe: impl Fn(&mut S, &Passage<'_, R>) + Sync,
+        control: Control<'_>,
+    ) -> Result<Vec<S>> {
+        if !stepper.shows_noise() {
+            let expected = "a scheme whose normals are the noise of the process";
+            return Err(Error::invalid("plan.scheme", "this scheme", expected));
+        }
+        let plan = NormalPlan::new::<R>(&vec![true; stepper.normals()]);
+        let accounts = self
+            .tiles
+            .par_iter_mut()
+            .map(|tile| {
+                let mut account = open();
+                let mut normals = vec![[R::ZERO; LANES]; stepper.normals()];
+                let mut before = tile.x.clone();
+                stepper.begin(tile);
+                for step in 0..steps {
+                    if step % PATIENCE == 0 {
+                        if control.interrupted.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        (control.progress)(PATIENCE.min(steps - step) * tile.lanes as u64);
+                    }
+                    before.copy_from_slice(&tile.x);
+                    plan.fill(&mut tile.rng, &mut normals);
+                    let time = tile.time;
+                    stepper.step_given(tile, &normals);
+                    let passage = Passage {
+                        before: &before,
+                        after: &tile.x,
+                        normals: &normals,
+                        time,
+                        lanes: tile.lanes,
+                    };
+                    observe(&mut account, &passage);
+                }
+                account
+            })
+            .collect();
+        if control.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let used = |tile: &Tile<R>, row: &[R; LANES]| {
+            let lanes = row[..tile.lanes].iter();
+            lanes.into_iter().any(|v| !v.to_f64().is_finite())
+        };
+        let mut tiles = self.tiles.iter();
+        if tiles.any(|tile| tile.x.iter().any(|row| used(tile, row))) {
+            let detail = "a value is not finite; the step is too large for this force".to_owned();
+            let what = "the integration".to_owned();
+            return Err(Error::Diverged { what, detail });
+        }
+        Ok(accounts)
     }
 
     /// Runs `burn_in` steps, then `draws` times `every` steps, recording the visible nodes after each.

@@ -4,7 +4,7 @@
 //! modes: h ≥ 2 Re λ/|λ|²), and refuses such a step. Spins, if any, take exact two-state steps (see `telegraph`).
 
 use super::LANES;
-use super::field::{Amplitude, Field};
+use super::field::{Amplitude, Field, Stage};
 use super::force::cubic;
 use super::process::{Calculus, Process};
 use super::real::Real;
@@ -90,11 +90,21 @@ impl<R: Real> OneStep<R> for EulerMaruyamaStep<R> {
         &self.field
     }
 
+    fn shows_noise(&self) -> bool {
+        true
+    }
+
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
         let (field, t) = (&self.field, tile.time);
         field.force.product(&tile.spare, &mut tile.force);
-        field.add_branches(&tile.held, &tile.spare, t, Calculus::Ito, &mut tile.force);
+        field.add_branches(
+            &tile.held,
+            &tile.spare,
+            Stage::of(tile, 0.0),
+            Calculus::Ito,
+            &mut tile.force,
+        );
         let per_step = R::from_f64(1.0 / field.step());
         field.add_branch_kicks(
             &tile.held,

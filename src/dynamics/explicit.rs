@@ -1,7 +1,7 @@
 //! Explicit schemes beside Euler–Maruyama: Heun, ShARK and Leimkuhler–Matthews.
 
 use super::LANES;
-use super::field::Field;
+use super::field::{Field, Stage};
 use super::process::{Calculus, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, additive_only, no_jumps, no_levels};
@@ -58,19 +58,19 @@ struct HeunStep<R> {
 }
 
 impl<R: Real> HeunStep<R> {
-    /// h a(x, t) + M⁻¹ kick(x, t) into `out`.
+    /// h a(x, t) + M⁻¹ kick(x, t) at a stage into `out`.
     #[inline(always)]
     fn increment(
         &self,
         [drive, held, noise]: [&[Row<R>]; 3],
         x: &[Row<R>],
-        t: f64,
+        stage: Stage,
         kick: &mut [Row<R>],
         out: &mut [Row<R>],
     ) {
         let field = &self.field;
-        field.evaluate((drive, held), x, t, Calculus::Stratonovich, out);
-        field.kick(held, x, t, noise, kick);
+        field.evaluate((drive, held), x, stage, Calculus::Stratonovich, out);
+        field.kick(held, x, stage.now, noise, kick);
         scale(field.step(), out);
         add(1.0, kick, out);
         field.solve(out);
@@ -82,21 +82,26 @@ impl<R: Real> OneStep<R> for HeunStep<R> {
         &self.field
     }
 
+    fn shows_noise(&self) -> bool {
+        true
+    }
+
     fn begin(&self, tile: &mut Tile<R>) {
         reserve(&mut tile.work, 3 * self.field.rows());
     }
 
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
-        let (n, t) = (self.field.rows(), tile.time);
+        let n = self.field.rows();
+        let [start, end] = [0.0, self.field.step()].map(|ahead| Stage::of(tile, ahead));
         let constants = [&tile.drive[..], &tile.held[..], &tile.noise[..]];
         let (kick, rest) = tile.work.split_at_mut(n);
         let (first, ahead) = rest.split_at_mut(n);
-        self.increment(constants, &tile.spare, t, kick, first);
+        self.increment(constants, &tile.spare, start, kick, first);
         ahead.copy_from_slice(&tile.spare);
         add(1.0, first, ahead);
         let second = &mut tile.force;
-        self.increment(constants, ahead, t + self.field.step(), kick, second);
+        self.increment(constants, ahead, end, kick, second);
         add(0.5, first, &mut tile.spare);
         add(0.5, second, &mut tile.spare);
     }
@@ -146,6 +151,7 @@ impl<R: Real> OneStep<R> for SharkStep<R> {
     fn once(&self, tile: &mut Tile<R>) {
         let (field, t) = (&self.field, tile.time);
         let (n, h) = (field.rows(), field.step());
+        let [start, late] = [0.0, 5.0 / 6.0 * h].map(|ahead| Stage::of(tile, ahead));
         let (drive, held) = (&tile.drive[..], &tile.held[..]);
         let (first_set, second_set) = tile.noise.split_at(field.noise_rows());
         let (wiener, rest) = tile.work.split_at_mut(n);
@@ -157,19 +163,13 @@ impl<R: Real> OneStep<R> for SharkStep<R> {
         field.solve(shifted);
         scale((1.0f64 / 12.0).sqrt(), shifted);
         add(1.0, &tile.spare, shifted);
-        field.evaluate((drive, held), shifted, t, Calculus::Ito, slope);
+        field.evaluate((drive, held), shifted, start, Calculus::Ito, slope);
         field.solve(slope);
         add(2.0 / 5.0 * h, slope, &mut tile.spare);
         add(5.0 / 6.0 * h, slope, shifted);
         add(5.0 / 6.0, wiener, shifted);
         let last = &mut tile.force;
-        field.evaluate(
-            (drive, held),
-            shifted,
-            t + 5.0 / 6.0 * h,
-            Calculus::Ito,
-            last,
-        );
+        field.evaluate((drive, held), shifted, late, Calculus::Ito, last);
         field.solve(last);
         add(3.0 / 5.0 * h, last, &mut tile.spare);
         add(1.0, wiener, &mut tile.spare);
@@ -226,8 +226,15 @@ impl<R: Real> OneStep<R> for LeimkuhlerMatthewsStep<R> {
         // `noise` now holds the old normals, `memory` the new ones.
         add(1.0, &tile.memory, &mut tile.noise);
         scale(0.5, &mut tile.noise);
+        let stage = Stage::of(tile, 0.0);
         let constants = (&tile.drive[..], &tile.held[..]);
-        field.evaluate(constants, &tile.spare, t, Calculus::Ito, &mut tile.force);
+        field.evaluate(
+            constants,
+            &tile.spare,
+            stage,
+            Calculus::Ito,
+            &mut tile.force,
+        );
         field.kick(&tile.held, &tile.spare, t, &tile.noise, &mut tile.work);
         add(field.step(), &tile.force, &mut tile.work);
         field.solve(&mut tile.work);

@@ -42,6 +42,24 @@ struct Element<R> {
     kick: Option<Kick<R>>,
 }
 
+/// The time at which a stage of a step looks at the forces, and the time at which the step began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stage {
+    pub start: f64,
+    pub now: f64,
+}
+
+impl Stage {
+    /// The stage `ahead` of the tile's step.
+    #[inline(always)]
+    pub fn of<R>(tile: &Tile<R>, ahead: f64) -> Self {
+        Stage {
+            start: tile.time,
+            now: tile.time + ahead,
+        }
+    }
+}
+
 /// Forces and noise of a process on its free nodes.
 #[derive(Clone, Debug)]
 pub struct Field<R> {
@@ -108,7 +126,9 @@ impl<R: Real> Field<R> {
                     Kick {
                         row: noise_rows - 1,
                         density: R::from_f64(strength * setting.step),
-                        correction: 0.5 * strength * self_response(process, &row_of, branch),
+                        correction: 0.5
+                            * strength
+                            * linear::self_response(process, branch, |i| row_of[i].is_some()),
                         flux: noise.flux,
                         calculus: noise.calculus,
                     }
@@ -236,16 +256,17 @@ impl<R: Real> Field<R> {
         element.branch.gate.map_or(1.0, |k| self.waves[k].at(t))
     }
 
-    /// Adds the branches' forces and the drives at time t to `out`, read in `calculus`.
+    /// Adds the branches' forces and the drives at a stage to `out`, read in `calculus`.
     #[inline(always)]
     pub(super) fn add_branches(
         &self,
         held: &[Row<R>],
         x: &[Row<R>],
-        t: f64,
+        stage: Stage,
         calculus: Calculus,
         out: &mut [Row<R>],
     ) {
+        let t = stage.now;
         for (element, held) in self.elements.iter().zip(held) {
             let branch = &element.branch;
             let u = self.variable(element, held, x, t);
@@ -268,19 +289,19 @@ impl<R: Real> Field<R> {
                 }
             }
         }
-        self.add_drives(t, out);
+        self.add_drives(stage, out);
     }
 
     /// Adds the forces of time alone.
     #[inline(always)]
-    pub(super) fn add_drives(&self, t: f64, out: &mut [Row<R>]) {
+    pub(super) fn add_drives(&self, stage: Stage, out: &mut [Row<R>]) {
         for &(row, drive) in &self.drives {
             let wave = &self.waves[drive.wave];
-            // A derivative is the mean over the coming step, so that the charge moved is exact.
+            // A derivative is the mean over the step, at whatever stage, so that the charge moved is exact.
             let value = if drive.derivative {
-                (wave.at(t + self.step) - wave.at(t)) / self.step
+                (wave.at(stage.start + self.step) - wave.at(stage.start)) / self.step
             } else {
-                wave.at(t)
+                wave.at(stage.now)
             };
             let value = R::from_f64(drive.weight * value);
             out[row] = out[row].map(|v| v + value);
@@ -314,18 +335,18 @@ impl<R: Real> Field<R> {
         }
     }
 
-    /// F(x, t) of the free rows, read in `calculus`; M is not yet divided out.
+    /// F(x, t) of the free rows at a stage, read in `calculus`; M is not yet divided out.
     #[inline(always)]
     pub(super) fn evaluate(
         &self,
         (drive, held): (&[Row<R>], &[Row<R>]),
         x: &[Row<R>],
-        t: f64,
+        stage: Stage,
         calculus: Calculus,
         out: &mut [Row<R>],
     ) {
         self.force.evaluate(x, drive, out);
-        self.add_branches(held, x, t, calculus, out);
+        self.add_branches(held, x, stage, calculus, out);
     }
 
     /// √h S ξ + Σ_b w_b √(h q_b) ξ_b at (x, t); M is not yet divided out.
@@ -468,17 +489,4 @@ impl<R: Real> Field<R> {
             end_row();
         }
     }
-}
-
-/// w_in · M⁻¹ w_out over the free nodes: how far a branch's own noise moves its own variable.
-fn self_response(process: &Process, row_of: &[Option<usize>], branch: &Branch) -> f64 {
-    let mut moved = vec![0.0; process.nodes];
-    for &(i, w) in &branch.output {
-        if row_of[i].is_some() {
-            moved[i] += w;
-        }
-    }
-    linear::solve_mass_vector(&process.mass, &mut moved);
-    let inputs = branch.input.iter().filter(|e| row_of[e.0].is_some());
-    inputs.map(|&(i, w)| w * moved[i]).sum()
 }

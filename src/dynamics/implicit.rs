@@ -5,7 +5,7 @@
 
 use super::LANES;
 use super::explicit::{add, scale};
-use super::field::Field;
+use super::field::{Field, Stage};
 use super::force::row_entries;
 use super::linear;
 use super::process::{Calculus, Process};
@@ -116,6 +116,10 @@ impl<R: Real> OneStep<R> for TrapezoidStep<R> {
         &self.field
     }
 
+    fn shows_noise(&self) -> bool {
+        true
+    }
+
     fn begin(&self, tile: &mut Tile<R>) {
         reserve(&mut tile.work, 2 * self.field.rows() + self.lu.len());
     }
@@ -124,20 +128,21 @@ impl<R: Real> OneStep<R> for TrapezoidStep<R> {
     fn once(&self, tile: &mut Tile<R>) {
         let (field, t) = (&self.field, tile.time);
         let (n, h) = (field.rows(), field.step());
+        let [start, end] = [0.0, h].map(|ahead| Stage::of(tile, ahead));
         let constants = (&tile.drive[..], &tile.held[..]);
         let (known, rest) = tile.work.split_at_mut(n);
         let (next, matrix) = rest.split_at_mut(n);
         let change = &mut tile.force;
         // known = ½h F(x, t) + kick, and x' starts from x.
         field.kick(&tile.held, &tile.spare, t, &tile.noise, known);
-        field.evaluate(constants, &tile.spare, t, Calculus::Ito, change);
+        field.evaluate(constants, &tile.spare, start, Calculus::Ito, change);
         add(0.5 * h, change, known);
         next.copy_from_slice(&tile.spare);
         let tolerance = R::from_f64(if R::WORDS == 2 { 1e-12 } else { 2e-6 });
         let mut converged = false;
         for _ in 0..ITERATIONS {
             // M (x' − x) is subtracted through the drift: δ solves (M − ½hJ) δ = known + ½hF(x') − M (x' − x).
-            field.evaluate(constants, next, t + h, Calculus::Ito, change);
+            field.evaluate(constants, next, end, Calculus::Ito, change);
             scale(0.5 * h, change);
             add(1.0, known, change);
             field.subtract_mass(&tile.spare, next, change);

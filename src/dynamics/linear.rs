@@ -1,7 +1,8 @@
 //! Linear theory: dx = −A x dt + B dW, D = BBᵀ. One convention everywhere: A P + P Aᵀ = D.
 
 use super::force::row_entries;
-use super::process::{Branch, Mass, Noise, Process};
+use super::law::Flux;
+use super::process::{Branch, Calculus, Mass, Noise, Process};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -155,6 +156,44 @@ fn gain(process: &Process, branch: &Branch, t: f64) -> f64 {
     branch.amplitude * branch.gate.map_or(1.0, |k| process.waves[k].at(t))
 }
 
+/// w_in · M⁻¹ w_out over the free nodes: how far a branch's own noise moves its own variable.
+pub fn self_response(process: &Process, branch: &Branch, free: impl Fn(usize) -> bool) -> f64 {
+    let mut moved = vec![0.0; process.nodes];
+    for &(i, w) in branch.output.iter().filter(|e| free(e.0)) {
+        moved[i] += w;
+    }
+    solve_mass_vector(&process.mass, &mut moved);
+    let inputs = branch.input.iter().filter(|e| free(e.0));
+    inputs.map(|&(i, w)| w * moved[i]).sum()
+}
+
+/// Two-sided density of a branch's noise at (x, t); 0 without noise.
+pub fn density(process: &Process, branch: &Branch, x: &[f64], t: f64) -> f64 {
+    branch.noise.map_or(0.0, |noise| {
+        let u = variable(process, branch, x, t);
+        noise.strength * gain(process, branch, t) * branch.law.flux(noise.flux, u)
+    })
+}
+
+/// A branch's force per unit of its weights at (x, t), read in Stratonovich's calculus whatever calculus it declares;
+/// `response` is its [`self_response`].
+pub fn stratonovich_force(
+    process: &Process,
+    branch: &Branch,
+    (x, t): (&[f64], f64),
+    response: f64,
+) -> f64 {
+    let u = variable(process, branch, x, t);
+    let correction = branch.noise.map_or(0.0, |noise| {
+        let alpha = noise.calculus.alpha() - Calculus::Stratonovich.alpha();
+        match noise.flux {
+            Flux::Constant => 0.0,
+            flux => 0.5 * alpha * noise.strength * response * branch.law.flux_slope(flux, u),
+        }
+    });
+    gain(process, branch, t) * (branch.law.value(u) + correction)
+}
+
 /// F(x, t) without noise and without its calculus, M not divided out; derivatives of waves count as zero.
 pub fn force(process: &Process, x: &[f64], t: f64) -> DVector<f64> {
     let mut out = DVector::zeros(process.nodes);
@@ -227,12 +266,9 @@ pub fn diffusion_at(process: &Process, x: &[f64]) -> DMatrix<f64> {
     let columns = s.ncols();
     let mut s = s.resize_horizontally(columns + noisy.len(), 0.0);
     for (k, branch) in noisy.into_iter().enumerate() {
-        let u = variable(process, branch, x, 0.0);
-        let density = branch.noise.map_or(0.0, |noise| {
-            noise.strength * gain(process, branch, 0.0) * branch.law.flux(noise.flux, u)
-        });
+        let amplitude = density(process, branch, x, 0.0).sqrt();
         for &(i, w) in &branch.output {
-            s[(i, columns + k)] += w * density.sqrt();
+            s[(i, columns + k)] += w * amplitude;
         }
     }
     let s = solve_mass(&process.mass, s);

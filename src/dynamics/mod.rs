@@ -37,7 +37,7 @@ mod triangle;
 mod walk;
 mod wave;
 
-pub use engine::{Control, Ensemble, Recorded};
+pub use engine::{Control, Ensemble, Passage, Recorded};
 pub use euler_maruyama::EulerMaruyama;
 pub use explicit::{Heun, LeimkuhlerMatthews, Shark};
 pub use gibbs::GibbsStepper;
@@ -53,7 +53,7 @@ pub use process::{
     Noise, Process,
 };
 pub use real::Real;
-pub use scheme::{Scheme, Setting, Stepper, scheme, scheme_names, schemes};
+pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
 pub use split::{Baoab, Strang};
 pub use tile::{NormalPlan, Row, Tile};
 pub use wave::Wave;

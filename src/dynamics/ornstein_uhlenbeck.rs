@@ -3,7 +3,7 @@
 //! No bias at any step; for linear processes with constant forces only (any A, semi-definite D).
 
 use super::LANES;
-use super::field::Field;
+use super::field::{Field, Stage};
 use super::linear;
 use super::process::Process;
 use super::propagator::Propagator;
@@ -84,7 +84,11 @@ impl<R: Real> OneStep<R> for OuStep<R> {
     fn begin(&self, tile: &mut Tile<R>) {
         let n = self.field.rows();
         let mut force = tile.drive.clone();
-        self.field.add_drives(0.0, &mut force);
+        let start = Stage {
+            start: 0.0,
+            now: 0.0,
+        };
+        self.field.add_drives(start, &mut force);
         self.field.solve(&mut force);
         reserve(&mut tile.work, n);
         for i in 0..n {

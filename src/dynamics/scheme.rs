@@ -25,6 +25,11 @@ pub trait Stepper<R: Real>: Send + Sync {
     fn normals(&self) -> usize {
         0
     }
+    /// Whether those rows are the Wiener increments (over √h) of the nodes' own noise and then of the noisy branches', so
+    /// that whoever follows a path knows what each source of noise did.
+    fn shows_noise(&self) -> bool {
+        false
+    }
     /// One step with given normals instead of the streams' (after `begin`): for noise-free oracles and common paths.
     /// Does nothing where [`Self::normals`] is 0.
     fn step_given(&self, _tile: &mut Tile<R>, _normals: &[Row<R>]) {}
@@ -51,8 +56,26 @@ pub trait Scheme<R: Real>: Send + Sync {
     fn prepare(&self, process: &Process, setting: &Setting<'_>) -> Result<Box<dyn Stepper<R>>>;
 }
 
-/// All schemes of the crate.
-pub fn schemes<R: Real>() -> Vec<Box<dyn Scheme<R>>> {
+/// A type for which all schemes are compiled once, in this crate: whoever names a scheme at run time does not compile its
+/// kernels (for three instruction sets each) again.
+pub trait Compiled: Real {
+    /// All schemes of the crate.
+    fn schemes() -> Vec<Box<dyn Scheme<Self>>>;
+}
+
+impl Compiled for f32 {
+    fn schemes() -> Vec<Box<dyn Scheme<Self>>> {
+        all()
+    }
+}
+
+impl Compiled for f64 {
+    fn schemes() -> Vec<Box<dyn Scheme<Self>>> {
+        all()
+    }
+}
+
+fn all<R: Real>() -> Vec<Box<dyn Scheme<R>>> {
     vec![
         Box::new(EulerMaruyama),
         Box::new(Heun),
@@ -65,6 +88,11 @@ pub fn schemes<R: Real>() -> Vec<Box<dyn Scheme<R>>> {
         Box::new(Gillespie),
         Box::new(TauLeap),
     ]
+}
+
+/// All schemes of the crate.
+pub fn schemes<R: Compiled>() -> Vec<Box<dyn Scheme<R>>> {
+    R::schemes()
 }
 
 /// Refuses two-state elements.
@@ -112,7 +140,7 @@ pub fn scheme_names() -> Vec<&'static str> {
 ///
 /// # Errors
 /// An unknown name; the message lists the known ones.
-pub fn scheme<R: Real>(name: &str) -> Result<Box<dyn Scheme<R>>> {
+pub fn scheme<R: Compiled>(name: &str) -> Result<Box<dyn Scheme<R>>> {
     schemes()
         .into_iter()
         .find(|s| s.name() == name)

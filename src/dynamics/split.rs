@@ -1,7 +1,7 @@
 //! Splitting schemes: Strang (exact linear part between two halves of the rest) and BAOAB (inertial).
 
 use super::explicit::add;
-use super::field::Field;
+use super::field::{Field, Stage};
 use super::force::row_entries;
 use super::linear;
 use super::process::{Calculus, Linear, Mass, Noise, Process};
@@ -95,23 +95,24 @@ struct StrangStep<R> {
 }
 
 impl<R: Real> StrangStep<R> {
-    /// x after half a step of dx = M⁻¹N(x, t) dt, by the midpoint rule.
+    /// x after half a step of dx = M⁻¹N(x, t) dt from `ahead` of the step's start, by the midpoint rule.
     #[inline(always)]
-    fn half(&self, tile: &mut Tile<R>, t: f64) {
+    fn half(&self, tile: &mut Tile<R>, ahead: f64) {
         let (field, h) = (&self.field, 0.5 * self.field.step());
+        let [first, second] = [ahead, ahead + 0.5 * h].map(|ahead| Stage::of(tile, ahead));
         let constants = (&tile.drive[..], &tile.held[..]);
         let middle = &mut tile.work[..field.rows()];
-        field.evaluate(constants, &tile.spare, t, Calculus::Ito, &mut tile.force);
-        field.solve(&mut tile.force);
-        middle.copy_from_slice(&tile.spare);
-        add(0.5 * h, &tile.force, middle);
         field.evaluate(
             constants,
-            middle,
-            t + 0.5 * h,
+            &tile.spare,
+            first,
             Calculus::Ito,
             &mut tile.force,
         );
+        field.solve(&mut tile.force);
+        middle.copy_from_slice(&tile.spare);
+        add(0.5 * h, &tile.force, middle);
+        field.evaluate(constants, middle, second, Calculus::Ito, &mut tile.force);
         field.solve(&mut tile.force);
         add(h, &tile.force, &mut tile.spare);
     }
@@ -129,13 +130,12 @@ impl<R: Real> OneStep<R> for StrangStep<R> {
 
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
-        let t = tile.time;
-        self.half(tile, t);
+        self.half(tile, 0.0);
         let zero = &tile.work[self.field.rows()..];
         self.propagator
             .apply(&tile.spare, &tile.noise, zero, &mut tile.force);
         std::mem::swap(&mut tile.force, &mut tile.spare);
-        self.half(tile, t + 0.5 * self.field.step());
+        self.half(tile, 0.5 * self.field.step());
     }
 }
 
@@ -262,10 +262,17 @@ impl<R: Real> BaoabStep<R> {
 
     /// Moves `rows` by `h` times their rate.
     #[inline(always)]
-    fn push(&self, tile: &mut Tile<R>, rows: &[usize], t: f64, h: f64) {
+    fn push(&self, tile: &mut Tile<R>, rows: &[usize], ahead: f64, h: f64) {
         let field = &self.field;
+        let stage = Stage::of(tile, ahead);
         let constants = (&tile.drive[..], &tile.held[..]);
-        field.evaluate(constants, &tile.spare, t, Calculus::Ito, &mut tile.force);
+        field.evaluate(
+            constants,
+            &tile.spare,
+            stage,
+            Calculus::Ito,
+            &mut tile.force,
+        );
         field.solve(&mut tile.force);
         for &row in rows {
             add(h, &tile.force[row..=row], &mut tile.spare[row..=row]);
@@ -285,9 +292,9 @@ impl<R: Real> OneStep<R> for BaoabStep<R> {
 
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
-        let (t, half) = (tile.time, 0.5 * self.field.step());
-        self.push(tile, &self.velocities, t, half);
-        self.push(tile, &self.positions, t, half);
+        let half = 0.5 * self.field.step();
+        self.push(tile, &self.velocities, 0.0, half);
+        self.push(tile, &self.positions, 0.0, half);
         let n = self.velocities.len();
         for (k, &row) in self.velocities.iter().enumerate() {
             tile.work[k] = tile.spare[row];
@@ -299,7 +306,7 @@ impl<R: Real> OneStep<R> for BaoabStep<R> {
         for (&row, value) in self.velocities.iter().zip(result) {
             tile.spare[row] = *value;
         }
-        self.push(tile, &self.positions, t + half, half);
-        self.push(tile, &self.velocities, t + 2.0 * half, half);
+        self.push(tile, &self.positions, half, half);
+        self.push(tile, &self.velocities, 2.0 * half, half);
     }
 }

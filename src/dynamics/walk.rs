@@ -14,6 +14,10 @@ pub(super) trait OneStep<R: Real>: Send + Sync {
     fn sets(&self) -> usize {
         1
     }
+    /// Whether its one set of normals is √h ξ = the Wiener increments of nodes and branches.
+    fn shows_noise(&self) -> bool {
+        false
+    }
     /// Prepares scratch rows (and whatever the scheme carries from step to step).
     fn begin(&self, _tile: &mut Tile<R>) {}
     /// Moves `tile.spare` from `tile.time` by one step, with the normals in `tile.noise` (set by set).
@@ -78,6 +82,10 @@ impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
 
     fn normals(&self) -> usize {
         self.0.sets() * self.0.field().noise_rows()
+    }
+
+    fn shows_noise(&self) -> bool {
+        self.0.shows_noise()
     }
 
     fn step_given(&self, tile: &mut Tile<R>, normals: &[Row<R>]) {

@@ -20,6 +20,8 @@ pub enum Measure {
         /// Chains per point.
         chains: usize,
     },
+    /// Heat, work and stored energy from the first recorded time to the last.
+    Energy,
     /// One-sided density of a node's voltage.
     Spectrum {
         /// The node.
@@ -174,7 +176,8 @@ fn measure(top: &Section<'_>) -> Result<Measure> {
     let Some(s) = top.section("measure")? else {
         return Ok(Measure::Waveforms);
     };
-    let kind = s.word("kind", "waveforms", &["waveforms", "flip_rate", "spectrum"])?;
+    let kinds = ["waveforms", "flip_rate", "spectrum", "energy"];
+    let kind = s.word("kind", "waveforms", &kinds)?;
     match kind.as_str() {
         "flip_rate" => {
             s.check_keys(&["kind", "nodes", "chains"], &[])?;
@@ -202,9 +205,13 @@ fn measure(top: &Section<'_>) -> Result<Measure> {
                 band: (low, high),
             })
         }
-        _ => {
+        other => {
             s.check_keys(&["kind"], &[])?;
-            Ok(Measure::Waveforms)
+            Ok(if other == "energy" {
+                Measure::Energy
+            } else {
+                Measure::Waveforms
+            })
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
 use crate::dynamics::{
-    Ensemble, LevelInput, Real, Setting, largest_step, scheme, variance_inflation,
+    Compiled, Ensemble, LevelInput, Setting, largest_step, scheme, variance_inflation,
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ pub enum StepRule {
 
 /// Many copies of one programmed die.
 #[derive(Debug)]
-pub struct AnalogSampler<R: Real> {
+pub struct AnalogSampler<R: Compiled> {
     programmed: Programmed,
     ensemble: Ensemble<R>,
     scheme: String,
@@ -34,7 +34,7 @@ pub struct AnalogSampler<R: Real> {
     follow: Follow,
 }
 
-impl<R: Real> AnalogSampler<R> {
+impl<R: Compiled> AnalogSampler<R> {
     /// `chains` copies of the programmed die; streams from (seed, domain, chain).
     ///
     /// # Errors
@@ -160,7 +160,7 @@ fn cost(spent: Spent, device_seconds: f64) -> Cost {
     }
 }
 
-impl<R: Real> Sampler for AnalogSampler<R> {
+impl<R: Compiled> Sampler for AnalogSampler<R> {
     fn describe(&self) -> Description {
         let step = self.natural_step();
         let inflation = |z: f64| {

@@ -5,7 +5,8 @@ use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
 use crate::dynamics::{
-    Ensemble, GibbsStepper, MetropolisStepper, Process, Real, Recorded, Setting, Stepper, scheme,
+    Compiled, Ensemble, GibbsStepper, MetropolisStepper, Process, Recorded, Setting, Stepper,
+    scheme,
 };
 use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ const TUNING_ROUNDS: u64 = 40;
 
 /// Langevin dynamics of an energy: ULA, or MALA.
 #[derive(Debug)]
-pub struct LangevinSampler<R: Real> {
+pub struct LangevinSampler<R: Compiled> {
     model: Model,
     process: Process,
     ensemble: Ensemble<R>,
@@ -29,7 +30,7 @@ pub struct LangevinSampler<R: Real> {
     follow: Follow,
 }
 
-impl<R: Real> LangevinSampler<R> {
+impl<R: Compiled> LangevinSampler<R> {
     /// `chains` chains of the energy; `adjusted` for MALA. Without a step, ULA takes the one of `tolerance`, MALA tunes its
     /// own in the first burn-in.
     ///
@@ -155,7 +156,7 @@ fn finish(
     }
 }
 
-fn streams<R: Real>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
+fn streams<R: Compiled>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
     Some(
         ensemble
             .streams()
@@ -165,7 +166,7 @@ fn streams<R: Real>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
     )
 }
 
-fn restore<R: Real>(ensemble: &mut Ensemble<R>, state: &ChainState) -> Result<()> {
+fn restore<R: Compiled>(ensemble: &mut Ensemble<R>, state: &ChainState) -> Result<()> {
     ensemble.set_values(&state.values)?;
     if let Some(streams) = &state.streams {
         let positions = streams
@@ -184,7 +185,7 @@ fn restore<R: Real>(ensemble: &mut Ensemble<R>, state: &ChainState) -> Result<()
     Ok(())
 }
 
-impl<R: Real> Sampler for LangevinSampler<R> {
+impl<R: Compiled> Sampler for LangevinSampler<R> {
     fn describe(&self) -> Description {
         let step = self.step();
         let inflation = self

@@ -46,10 +46,10 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    fn control(&self) -> crate::dynamics::Control<'_> {
+    fn control<'a>(&'a self, progress: &'a (dyn Fn(u64) + Sync)) -> crate::dynamics::Control<'a> {
         crate::dynamics::Control {
             interrupted: &self.interrupted,
-            progress: &|_| {},
+            progress,
         }
     }
 

@@ -1,0 +1,208 @@
+//! Spectral densities against Nyquist's 4kT Re Z and, where it is installed, ngspice.
+
+use super::{last, plan, sampler, traces};
+use crate::circuit::spice::{Deck, NoiseStyle, write};
+use crate::circuit::{Plan, SmallSignal};
+use crate::error::Result;
+use crate::experiment::CircuitExperiment;
+use crate::record::{Chart, Established, RunDirectory, RunRecord, Series, Verdict, run_ngspice};
+use crate::study::Session;
+use std::time::Instant;
+
+/// One-sided periodogram densities at `frequencies`, Hann-windowed, averaged over chains, with standard errors.
+fn periodogram(chains: &[Vec<f64>], step: f64, frequencies: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    use rayon::prelude::*;
+    let n = chains.first().map_or(0, Vec::len);
+    let window: Vec<f64> = (0..n)
+        .map(|k| {
+            (std::f64::consts::PI * (k as f64 + 0.5) / n as f64)
+                .sin()
+                .powi(2)
+        })
+        .collect();
+    let power: f64 = window.iter().map(|w| w * w).sum();
+    frequencies
+        .par_iter()
+        .map(|&f| {
+            let omega = std::f64::consts::TAU * f * step;
+            let (s, c) = omega.sin_cos();
+            let densities: Vec<f64> = chains
+                .iter()
+                .map(|x| {
+                    // A rotating phasor, renewed now and then against drift.
+                    let (mut re, mut im) = (0.0, 0.0);
+                    let (mut p, mut q) = (1.0, 0.0);
+                    for (k, (x, w)) in x.iter().zip(&window).enumerate() {
+                        if k % 1024 == 0 {
+                            (q, p) = (omega * k as f64).sin_cos();
+                        }
+                        re += x * w * p;
+                        im += x * w * q;
+                        (p, q) = (p * c - q * s, q * c + p * s);
+                    }
+                    2.0 * step * (re * re + im * im) / power
+                })
+                .collect();
+            let count = densities.len() as f64;
+            let mean = densities.iter().sum::<f64>() / count;
+            let variance =
+                densities.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+            (mean, (variance / count).sqrt())
+        })
+        .unzip()
+}
+
+/// Measures the density of one node.
+pub(super) fn run(
+    experiment: &CircuitExperiment,
+    directory: &RunDirectory,
+    session: &Session,
+    (node, (low, high)): (&str, (f64, f64)),
+    record: &mut RunRecord,
+) -> Result<()> {
+    let deck = experiment.deck(&[])?;
+    let plan = plan(experiment, &deck)?;
+    let small = SmallSignal::new(&deck.circuit)?;
+    let row = small.node(&node.to_ascii_lowercase())?;
+    let theory = |f: f64| small.spectrum(row, f).iter().map(|s| s.1).sum::<f64>();
+    let grid = |points: usize| -> Vec<f64> {
+        (0..points)
+            .map(|k| low * (high / low).powf(k as f64 / (points - 1) as f64))
+            .collect()
+    };
+    let (fine, coarse) = (grid(120), grid(24));
+    let start = Instant::now();
+    let ours = traces(&deck.circuit, &plan, session, "netlist")?;
+    let label = format!("v({})", node.to_ascii_lowercase());
+    let series = |name: &str, chains: &[Vec<f64>], step: f64| {
+        let (y, se) = periodogram(chains, step, &coarse);
+        Series {
+            label: name.to_owned(),
+            x: coarse.iter().map(|f| f.log10()).collect(),
+            y,
+            se: Some(se),
+        }
+    };
+    let column = ours.names.iter().position(|n| *n == label).unwrap_or(0);
+    let (draws, width) = (ours.t.len(), ours.names.len());
+    let chains: Vec<Vec<f64>> = (0..ours.chains)
+        .map(|c| {
+            (0..draws)
+                .map(|k| ours.x[(c * draws + k) * width + column])
+                .collect()
+        })
+        .collect();
+    let measured = series("thermochip", &chains, plan.every);
+    let mut found = sampler("netlist", start.elapsed().as_secs_f64(), plan.span.1);
+    found.facts.insert(
+        "scheme".to_owned(),
+        format!("{}, step {:e} s", ours.scheme, ours.step),
+    );
+    let [mean, sd] = last(&ours, column);
+    found.metrics.insert(format!("{label} mean"), mean);
+    found.metrics.insert(format!("{label} sd"), sd);
+    record.samplers.push(found);
+    record
+        .verdicts
+        .push(density_verdict("thermochip", &measured, &theory));
+    let mut all = vec![
+        Series {
+            label: "4kT Re Z".to_owned(),
+            x: fine.iter().map(|f| f.log10()).collect(),
+            y: fine.iter().map(|&f| theory(f)).collect(),
+            se: None,
+        },
+        measured,
+    ];
+    match with_ngspice(&deck, &plan, directory, &label)? {
+        Some(chains) => {
+            let other = series("ngspice (trnoise)", &chains, plan.every);
+            record
+                .verdicts
+                .push(density_verdict("ngspice", &other, &theory));
+            all.push(other);
+        }
+        None => record
+            .warnings
+            .push("ngspice is not on PATH: its curve is not drawn".to_owned()),
+    }
+    record.charts.push(Chart {
+        name: "spectrum".to_owned(),
+        title: format!("Noise density of {label}"),
+        caption: "Johnson noise: theory, this simulator and, where it is installed, ngspice."
+            .to_owned(),
+        x: "log10 of frequency in Hz".to_owned(),
+        y: "one-sided density (V²/Hz)".to_owned(),
+        log_y: true,
+        series: all,
+    });
+    Ok(())
+}
+
+fn density_verdict(who: &str, series: &Series, theory: &impl Fn(f64) -> f64) -> Verdict {
+    let se = series.se.clone().unwrap_or_default();
+    let scores: Vec<f64> = series
+        .x
+        .iter()
+        .zip(&series.y)
+        .zip(&se)
+        .map(|((x, y), se)| (y - theory(10f64.powf(*x))) / se)
+        .collect();
+    let worst = scores.iter().fold(0.0f64, |w, z| w.max(z.abs()));
+    let rms = (scores.iter().map(|z| z * z).sum::<f64>() / scores.len() as f64).sqrt();
+    Verdict {
+        claim: format!("the density of {who} is 4kT Re Z"),
+        established: Established::Decided(worst < 4.5),
+        evidence: format!(
+            "largest deviation {worst:.1} standard errors over {} frequencies, rms {rms:.2}",
+            scores.len()
+        ),
+        more_device_seconds_needed: None,
+    }
+}
+
+/// The same circuit in ngspice with `trnoise` sources: one long run cut into pieces, or `None` where it is not installed.
+fn with_ngspice(
+    deck: &Deck,
+    plan: &Plan,
+    directory: &RunDirectory,
+    label: &str,
+) -> Result<Option<Vec<Vec<f64>>>> {
+    let (pieces, stop) = (16, plan.span.1);
+    let style = NoiseStyle::Transient {
+        step: plan.every / 4.0,
+    };
+    let length = pieces as f64 * stop;
+    let netlist = write(&deck.circuit, &deck.title, style, (plan.every, length));
+    let Some(waveforms) = run_ngspice(directory, "ngspice.cir", &netlist)? else {
+        return Ok(None);
+    };
+    let names: Vec<&str> = waveforms.variables.iter().map(|v| v.0.as_str()).collect();
+    let Some(column) = names.iter().position(|n| *n == label) else {
+        return Ok(None);
+    };
+    // ngspice chooses its own times: onto the grid by straight lines.
+    let width = names.len();
+    let points: Vec<(f64, f64)> = waveforms
+        .points
+        .chunks(width)
+        .map(|p| (p[0], p[column]))
+        .collect();
+    let per_piece = (stop / plan.every) as usize;
+    let mut k = 0;
+    let mut at = |t: f64| {
+        while k + 2 < points.len() && points[k + 1].0 < t {
+            k += 1;
+        }
+        let ((t0, v0), (t1, v1)) = (points[k], points[k + 1]);
+        if t1 > t0 {
+            v0 + (v1 - v0) * (t - t0) / (t1 - t0)
+        } else {
+            v0
+        }
+    };
+    let all: Vec<f64> = (1..=pieces * per_piece)
+        .map(|j| at(j as f64 * plan.every))
+        .collect();
+    Ok(Some(all.chunks(per_piece).map(<[f64]>::to_vec).collect()))
+}
