@@ -7,6 +7,16 @@ use super::element::{Element, Terminal};
 use crate::dynamics::Wave;
 use nalgebra::{DMatrix, DVector};
 
+/// −(Φ0/2π) I_c cos φ + (Φ0/2π)² (φ − φ_x)²/2L.
+#[derive(Clone, Copy, Debug)]
+struct Junction {
+    /// Row of φ.
+    row: usize,
+    critical: f64,
+    /// (L, φ_x).
+    shunt: Option<(f64, f64)>,
+}
+
 /// The storing elements.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
@@ -14,8 +24,7 @@ pub(super) struct Storage {
     pub capacitors: Vec<(Terminal, Terminal, f64)>,
     /// (row, row, factor): factor · x x' in J.
     pairs: Vec<(usize, usize, f64)>,
-    /// (row of the phase, I_c, shunt).
-    junctions: Vec<(usize, f64, Option<(f64, f64)>)>,
+    junctions: Vec<Junction>,
 }
 
 impl Storage {
@@ -44,7 +53,11 @@ impl Storage {
                 }
                 Element::Josephson {
                     critical, shunt, ..
-                } => storage.junctions.push((row(index), *critical, *shunt)),
+                } => storage.junctions.push(Junction {
+                    row: row(index),
+                    critical: *critical,
+                    shunt: *shunt,
+                }),
                 _ => {}
             }
         }
@@ -60,11 +73,12 @@ impl Storage {
         });
         let magnetic = self.pairs.iter().map(|&(i, j, k)| k * x[i] * x[j]);
         let quantum = FLUX_QUANTUM / std::f64::consts::TAU;
-        let junctions = self.junctions.iter().map(|&(row, critical, shunt)| {
-            let loop_energy = shunt.map_or(0.0, |(henries, bias)| {
-                (quantum * (x[row] - bias)).powi(2) / (2.0 * henries)
+        let junctions = self.junctions.iter().map(|j| {
+            let phase = x[j.row];
+            let coil = j.shunt.map_or(0.0, |(henries, bias)| {
+                (quantum * (phase - bias)).powi(2) / (2.0 * henries)
             });
-            loop_energy - quantum * critical * x[row].cos()
+            coil - quantum * j.critical * phase.cos()
         });
         electric.sum::<f64>() + magnetic.sum::<f64>() + junctions.sum::<f64>()
     }

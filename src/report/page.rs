@@ -76,6 +76,12 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
         .and_then(|t| t.as_str())
         .unwrap_or("A run");
     let energy = energy_cells(run);
+    // A netlist is read as lines, not as one string of JSON.
+    let mut settings = run.experiment.clone();
+    let netlist = settings
+        .as_object_mut()
+        .filter(|top| top.contains_key("netlist"))
+        .and_then(|top| top.remove("text"));
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -130,8 +136,12 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
                 h2 { "Figures" }
                 div.grid { @for f in figures { figure id=(f.name) { (PreEscaped(&f.svg)) figcaption { (f.caption) } } } }
                 @if !run.warnings.is_empty() { h2 { "Warnings" } ul { @for w in &run.warnings { li { (w) } } } }
+                @if let Some(text) = netlist.as_ref().and_then(|t| t.as_str()) {
+                    h2 { "The netlist" }
+                    pre { (text) }
+                }
                 h2 { "The experiment, with every default" }
-                pre { (serde_json::to_string_pretty(&run.experiment).unwrap_or_default()) }
+                pre { (serde_json::to_string_pretty(&settings).unwrap_or_default()) }
                 @if let Some(card) = &run.card {
                     h2 { "The card: " (card.name) }
                     p { "SHA-256 " code { (card.sha256) } }

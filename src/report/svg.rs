@@ -153,6 +153,45 @@ impl Plot {
             .collect()
     }
 
+    /// Where a legend of `size` hides least: the corner with the fewest points of the data, the top right first.
+    fn clearest_corner(
+        &self,
+        size: (f64, f64),
+        place: impl Fn(f64, f64) -> (f64, f64),
+    ) -> (f64, f64) {
+        let mut points = Vec::new();
+        for (_, mark) in &self.series {
+            match mark {
+                Mark::Points(all) => points.extend(all.iter().map(|p| place(p.0, p.1))),
+                Mark::Line(line) => {
+                    // Long segments count along their length.
+                    for pair in line.windows(2) {
+                        let (a, b) = (place(pair[0].0, pair[0].1), place(pair[1].0, pair[1].1));
+                        let parts = ((b.0 - a.0).hypot(b.1 - a.1) / 8.0).clamp(1.0, 100.0) as usize;
+                        points.extend((0..=parts).map(|k| {
+                            let share = k as f64 / parts as f64;
+                            (a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1))
+                        }));
+                    }
+                }
+            }
+        }
+        let (right, left) = (self.width - RIGHT - size.0, LEFT + 6.0);
+        let (top, bottom) = (TOP, self.height - BOTTOM - size.1 - 4.0);
+        let corners = [(right, top), (right, bottom), (left, top), (left, bottom)];
+        let hidden = |c: &(f64, f64)| {
+            let (x, y) = (c.0 - 8.0..c.0 + size.0 + 4.0, c.1 - 4.0..c.1 + size.1 + 6.0);
+            let inside = points
+                .iter()
+                .filter(|p| x.contains(&p.0) && y.contains(&p.1));
+            inside.count()
+        };
+        corners
+            .into_iter()
+            .min_by_key(hidden)
+            .unwrap_or((right, top))
+    }
+
     /// The SVG.
     pub(super) fn render(&self) -> String {
         let r = self.limits();
@@ -257,43 +296,42 @@ impl Plot {
                                 px(p.0 + p.2)
                             );
                         }
-                        let _ = write!(
-                            s,
-                            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\" fill=\"{colour}\" fill-opacity=\"0.75\"/>"
-                        );
+                        s.push_str(&marker(k, x, y));
                     }
                 }
             }
         }
         if self.series.len() > 1 || (self.series.len() == 1 && !self.series[0].0.is_empty()) {
-            let longest = self
-                .series
-                .iter()
-                .map(|n| n.0.chars().count())
-                .max()
-                .unwrap_or(0) as f64;
-            let (x, rows) = (w - RIGHT - 26.0 - 6.6 * longest, self.series.len() as f64);
-            // Above, or below the diagonal of y = x, where no data are.
-            let top = if self.identity {
-                h - BOTTOM - 16.0 * rows - 6.0
-            } else {
-                TOP
-            };
+            let names = self.series.iter().map(|n| n.0.chars().count());
+            let size = (
+                26.0 + 6.6 * names.max().unwrap_or(0) as f64,
+                16.0 * self.series.len() as f64 + 2.0,
+            );
+            let (x, top) = self.clearest_corner(size, |x, y| (px(x), py(y)));
             let _ = write!(
                 s,
                 "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fff\" fill-opacity=\"0.85\"/>",
                 x - 4.0,
                 top + 2.0,
-                w - RIGHT - x + 2.0,
-                16.0 * rows + 2.0
+                size.0 + 2.0,
+                size.1
             );
-            for (k, (name, _)) in self.series.iter().enumerate() {
+            for (k, (name, mark)) in self.series.iter().enumerate() {
                 let y = top + 15.0 + 16.0 * k as f64;
+                match mark {
+                    Mark::Line(_) => {
+                        let _ = write!(
+                            s,
+                            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"3\" fill=\"{}\"/>",
+                            y - 6.0,
+                            COLOURS[k % COLOURS.len()]
+                        );
+                    }
+                    Mark::Points(_) => s.push_str(&marker(k, x + 6.0, y - 4.5)),
+                }
                 let _ = write!(
                     s,
-                    "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"8\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
-                    y - 8.0,
-                    COLOURS[k % COLOURS.len()],
+                    "<text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
                     x + 17.0,
                     escape(name)
                 );
@@ -310,6 +348,25 @@ impl Plot {
         );
         s
     }
+}
+
+/// The marker of series `k`: shape as well as colour tells series apart.
+fn marker(k: usize, x: f64, y: f64) -> String {
+    let colour = COLOURS[k % COLOURS.len()];
+    let shape = match k % 4 {
+        0 => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\""),
+        1 => format!(
+            "<path d=\"M{x:.1} {:.1}l3.4 3.4l-3.4 3.4l-3.4 -3.4z\"",
+            y - 3.4
+        ),
+        2 => format!(
+            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"4.8\" height=\"4.8\"",
+            x - 2.4,
+            y - 2.4
+        ),
+        _ => format!("<path d=\"M{x:.1} {:.1}l3.2 5.6l-6.4 0z\"", y - 3.4),
+    };
+    format!("{shape} fill=\"{colour}\" fill-opacity=\"0.75\"/>")
 }
 
 /// A diverging blue–white–red PNG of a row-major matrix (first row on top), white at zero, saturated at ±`limit`.

@@ -4,10 +4,21 @@ use crate::record::{CouplingCheck, Established, Metric, RunRecord};
 use crate::units::format_si;
 use std::collections::BTreeSet;
 
-/// "0.9123 ± 0.0045", digits to fit the error.
+/// Metrics that still stand side by side.
+const MOST_COLUMNS: usize = 8;
+
+/// "0.9123 ± 0.0045", digits to fit the error; "(1.03 ± 0.02)e-14" where numbers are far from one.
 pub(super) fn with_error(metric: &Metric) -> String {
     match metric.se {
         Some(se) if se > 0.0 && se.is_finite() => {
+            let size = metric.value.abs().max(se);
+            if !(1e-4..1e6).contains(&size) {
+                let exponent = size.log10().floor() as i32;
+                let unit = 10f64.powi(exponent);
+                let digits = (1 - (se / unit).log10().floor() as i32).clamp(0, 8) as usize;
+                let (value, se) = (metric.value / unit, se / unit);
+                return format!("({value:.digits$} ± {se:.digits$})e{exponent}");
+            }
             let digits = (1 - se.log10().floor() as i32).clamp(0, 8) as usize;
             format!("{:.digits$} ± {se:.digits$}", metric.value)
         }
@@ -44,7 +55,7 @@ pub(super) fn established(value: Established) -> &'static str {
     }
 }
 
-/// Header and rows of the main table.
+/// Header and rows of the main table, without columns that nobody fills.
 pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
     let names: BTreeSet<&String> = run.samplers.iter().flat_map(|s| s.metrics.keys()).collect();
     let mut header = vec!["sampler".to_owned()];
@@ -70,6 +81,20 @@ pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
         );
         row.push(format_si(s.wall_seconds, "s"));
         rows.push(row);
+    }
+    let told: Vec<bool> = (0..rows[0].len())
+        .map(|c| rows.len() == 1 || rows[1..].iter().any(|row| row[c] != "-"))
+        .collect();
+    for row in &mut rows {
+        let mut column = told.iter();
+        row.retain(|_| column.next().copied().unwrap_or(true));
+    }
+    // Many metrics of few samplers read better downwards.
+    if names.len() > MOST_COLUMNS && names.len() > run.samplers.len() {
+        let columns = rows[0].len();
+        rows = (0..columns)
+            .map(|c| rows.iter().map(|row| row[c].clone()).collect())
+            .collect();
     }
     rows
 }
@@ -141,8 +166,13 @@ pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
     ];
     for s in run.samplers.iter().filter(|s| s.kind == "analog") {
         let j = &s.energy_joules.joules;
+        let all = [j.write, j.sample, j.read, j.host, j.standby];
+        // A netlist has no card that could state anything.
+        if all.iter().all(Option::is_none) && run.card.is_none() {
+            continue;
+        }
         let mut row = vec![s.name.clone()];
-        row.extend([j.write, j.sample, j.read, j.host, j.standby].map(joules));
+        row.extend(all.map(joules));
         rows.push(row);
     }
     rows

@@ -1,12 +1,12 @@
 //! Heat and work of a netlist: powers of all elements against exact heat currents, work against free energies.
 
-use super::{TOLERANCE, plan, sampler};
+use super::{plan, sampler};
 use crate::circuit::spice::Deck;
 use crate::circuit::{Balance, Plan, Role, SmallSignal, balance, balance_steps};
 use crate::diagnostics::jarzynski;
 use crate::error::Result;
 use crate::experiment::CircuitExperiment;
-use crate::record::{Chart, Established, Metric, RunRecord, SamplerRecord, Series, Verdict};
+use crate::record::{Chart, Established, Metric, RunRecord, Series, Verdict};
 use crate::study::Session;
 use crate::units::BOLTZMANN;
 use std::collections::BTreeMap;
@@ -118,18 +118,12 @@ pub(super) fn run(
     let mut open = 0.0f64;
     let swept = experiment.sweep.as_ref().map(|s| s.0.clone());
     for scheme in &schemes {
-        let started = Instant::now();
-        let mut found: Option<SamplerRecord> = None;
         for point in experiment.points() {
+            let started = Instant::now();
             let deck = experiment.deck(&point)?;
             let x = point.first().map_or(0.0, |p| p.1);
-            let at = match &swept {
-                Some(name) => format!(" at {name} = {x:e}"),
-                None => String::new(),
-            };
             let plan = Plan {
                 scheme: scheme.clone().or(deck.scheme.clone()),
-                tolerance: deck.tolerance.unwrap_or(TOLERANCE),
                 ..plan(experiment, &deck)?
             };
             session
@@ -142,20 +136,21 @@ pub(super) fn run(
             );
             session.watch.end();
             let run = run?;
-            let found = found.get_or_insert_with(|| {
-                let mut found = sampler("netlist", 0.0, 0.0);
-                if schemes.len() > 1 {
-                    found.name.clone_from(&run.scheme);
-                }
-                let words = format!("{}, step {:e} s", run.scheme, run.step);
-                found.facts.insert("scheme".to_owned(), words);
-                found
-            });
             let label = |words: &str| match schemes.len() {
                 1 => words.to_owned(),
                 _ => format!("{words}, {}", run.scheme),
             };
-            found.device_seconds = found.device_seconds.map(|t| t + run.span.1 - run.span.0);
+            let name = match &swept {
+                Some(parameter) if x == 0.0 || (1e-3..1e6).contains(&x.abs()) => {
+                    label(&format!("{parameter} = {x}"))
+                }
+                Some(parameter) => label(&format!("{parameter} = {x:e}")),
+                None => label("netlist"),
+            };
+            let seconds = run.span.1 - run.span.0;
+            let mut found = sampler(&name, 0.0, seconds);
+            let words = format!("{}, step {:e} s", run.scheme, run.step);
+            found.facts.insert("scheme".to_owned(), words);
             let exact = exact_heat(&deck);
             for (k, item) in run.items.iter().enumerate() {
                 let (power, se) = run.power(k);
@@ -167,20 +162,20 @@ pub(super) fn run(
                     value: sign * power,
                     se: Some(se),
                 };
-                found.metrics.insert(format!("{words}{at} (W)"), metric);
+                found.metrics.insert(format!("{words} (W)"), metric);
                 heat.add(&label(&words), x, sign * power, Some(se));
                 if let Some(&exact) = exact.get(&item.name) {
                     heat.add(&format!("{words}, exact"), x, exact, None);
                     heats.see(power, se, exact);
                 }
             }
-            let seconds = run.span.1 - run.span.0;
             let entropy: Vec<f64> = (0..run.chains)
                 .map(|c| run.entropy(c) / seconds / BOLTZMANN)
                 .collect();
+            let metric = mean(&entropy);
             found
                 .metrics
-                .insert(format!("entropy into baths{at} (k/s)"), mean(&entropy));
+                .insert("entropy into baths (k/s)".to_owned(), metric);
             open = open.max(open_share(&run));
             match &run.driving {
                 Ok(driving) if !steady(&deck) => {
@@ -193,10 +188,9 @@ pub(super) fn run(
                         value: free.value,
                         se: Some(free.se),
                     };
-                    found.metrics.insert(format!("work{at} (kT)"), average);
-                    found
-                        .metrics
-                        .insert(format!("free energy by Jarzynski{at} (kT)"), free_metric);
+                    found.metrics.insert("work (kT)".to_owned(), average);
+                    let name = "free energy, Jarzynski (kT)".to_owned();
+                    found.metrics.insert(name, free_metric);
                     if let Some(exact) = driving.free_energy {
                         work.add("free energy, exact", x, exact / kt, None);
                         works.see(free.value, free.se, exact / kt);
@@ -208,8 +202,6 @@ pub(super) fn run(
                     found.facts.insert("work theorems".to_owned(), words);
                 }
             }
-        }
-        if let Some(mut found) = found {
             found.wall_seconds = started.elapsed().as_secs_f64();
             record.samplers.push(found);
         }
