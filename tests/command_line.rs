@@ -109,7 +109,7 @@ fn models_are_listed_and_shown() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["models", "run", "compare", "train", "report"] {
+    for command in ["models", "run", "compare", "train", "netlist", "report"] {
         let help = String::from_utf8(thermochip(&[command, "--help"]).stdout).unwrap();
         assert!(help.contains("Example: thermochip"), "{help}");
     }
@@ -284,4 +284,110 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
     ]);
     let parameters = |run: &Path| fs::read(run.join("parameters.npz")).unwrap();
     assert!(parameters(&whole) == parameters(&broken));
+}
+
+/// A netlist runs by itself: record, arrays, a waveform file that reads back, and the same bits for any threads.
+#[test]
+fn a_netlist_runs_by_itself() {
+    use thermochip::circuit::spice::read_raw;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut arrays = Vec::new();
+    for threads in ["1", "2"] {
+        let out = scratch.path().join(threads);
+        let arguments = [
+            "run",
+            "experiments/johnson.cir",
+            "--out",
+            text(&out),
+            "--json",
+        ];
+        let said = thermochip(&[&arguments[..], &["--threads", threads]].concat()).stdout;
+        let record: Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!(record, json(&out.join("run.json")));
+        assert_eq!(record["verdicts"][0]["established"], true, "{record}");
+        let page = fs::read_to_string(out.join("report.html")).unwrap();
+        assert!(page.contains("<svg") && page.contains("R1 out 0 1Meg"));
+        let raw = read_raw(&fs::read(out.join("netlist.raw")).unwrap()).unwrap();
+        let names: Vec<&str> = raw.variables.iter().map(|v| v.0.as_str()).collect();
+        assert_eq!(names, ["time", "v(out)", "v(far)"]);
+        assert_eq!(raw.points.len(), 3 * 20_001);
+        arrays.push(fs::read(out.join("samples-netlist.npz")).unwrap());
+    }
+    assert!(arrays[0] == arrays[1], "other threads, other bits");
+}
+
+/// A programmed chip as a netlist: it reads back here, and its noise sources are written as asked.
+#[test]
+fn a_programmed_chip_is_written_as_a_netlist() {
+    let file = "experiments/gaussian_rc.toml";
+    let export = |more: &[&str]| {
+        let output = thermochip(&[&["netlist", file][..], more].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let noisy = export(&[]);
+    assert!(
+        noisy.contains("trnoise(") && noisy.contains(".tran"),
+        "{noisy}"
+    );
+    let recorded = export(&["--noise", "pwl", "--stop", "20 ns", "--seed", "3"]);
+    assert!(recorded.contains("pwl(") && !recorded.contains("trnoise"));
+    assert_ne!(
+        recorded,
+        export(&["--noise", "pwl", "--stop", "20 ns", "--seed", "4"])
+    );
+    let silent = export(&["--noise", "off"]);
+    thermochip::circuit::spice::read(&silent).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let out = scratch.path().join("chip.cir");
+    assert!(export(&["--out", text(&out)]).is_empty());
+    assert_eq!(fs::read_to_string(&out).unwrap(), noisy);
+}
+
+/// A sweep that is interrupted keeps its finished points, and ends as one that was not.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_resumes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (whole, broken) = (scratch.path().join("whole"), scratch.path().join("broken"));
+    let file = "experiments/two_baths.toml";
+    thermochip(&["run", file, "--out", text(&whole), "--quiet"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_thermochip"))
+        .args(["run", file, "--out", text(&broken), "--quiet"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !broken.join("checkpoint.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "no checkpoint");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let signalled = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(signalled.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(!broken.join("run.json").exists());
+    let refused = Command::new(env!("CARGO_BIN_EXE_thermochip"))
+        .args([
+            "run",
+            file,
+            "--out",
+            text(&broken),
+            "--resume",
+            "--seed",
+            "9",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    thermochip(&["run", file, "--out", text(&broken), "--resume", "--quiet"]);
+    let record = |run: &Path| {
+        let mut record = json(&run.join("run.json"));
+        for sampler in record["samplers"].as_array_mut().unwrap() {
+            sampler["wall_seconds"] = Value::Null;
+        }
+        record
+    };
+    assert_eq!(record(&whole), record(&broken));
+    assert!(!broken.join("checkpoint.json").exists());
 }

@@ -206,7 +206,24 @@ impl Prepared {
             clamped: &vec![false; levels.unwrap_or(process.nodes)],
             stiffness: None,
         };
-        scheme::<f64>(&self.scheme)?.prepare(process, &setting)
+        let unit = self.assembly.time_unit();
+        let prepared = scheme::<f64>(&self.scheme)?.prepare(process, &setting);
+        prepared.map_err(|error| match error {
+            Error::Unstable {
+                scheme,
+                limit,
+                reason,
+                ..
+            } => Error::invalid(
+                "step",
+                format!("{:.4e} s", self.step),
+                format!(
+                    "less than {:.4e} s, the stability limit of {scheme} ({reason})",
+                    limit * unit
+                ),
+            ),
+            other => other,
+        })
     }
 
     /// Steps before the first record, and number of records.

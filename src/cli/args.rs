@@ -74,7 +74,7 @@ pub enum Command {
 /// An experiment and where its results go.
 #[derive(Args, Clone, Debug)]
 pub struct Job {
-    /// The experiment (TOML).
+    /// The experiment (TOML), or a SPICE netlist (.cir).
     pub file: PathBuf,
     /// Seed of everything random but the die, instead of the file's.
     #[arg(long, value_name = "S")]

@@ -101,7 +101,8 @@ fn carry_out_circuit(mut experiment: CircuitExperiment, job: &Job, common: &Comm
         watch: terminal,
         interrupted: progress::interrupt_flag(),
     };
-    let record = study::run_circuit(&experiment, &directory, &session)?;
+    let record = study::run_circuit(&experiment, &directory, &session);
+    let record = told(record, &directory)?;
     finish(&record, &directory, common)
 }
 
@@ -123,15 +124,20 @@ fn carry_out_energy(
     };
     let record = work(&prepared, &directory, &session);
     study::Watch::end(&*terminal);
-    let record = record.inspect_err(|error| {
+    let record = told(record, &directory)?;
+    finish(&record, &directory, common)
+}
+
+/// Says where an interrupted run is.
+fn told(record: Result<RunRecord>, directory: &RunDirectory) -> Result<RunRecord> {
+    record.inspect_err(|error| {
         if matches!(error, Error::Interrupted) {
             eprintln!(
                 "interrupted: the run so far is in {}",
                 directory.path().display()
             );
         }
-    })?;
-    finish(&record, &directory, common)
+    })
 }
 
 /// Builds the report and prints what was asked for.

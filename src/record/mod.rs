@@ -4,8 +4,10 @@ mod directory;
 mod ngspice;
 mod npz;
 mod run;
+mod stages;
 
 pub use directory::RunDirectory;
 pub use ngspice::run_ngspice;
 pub use npz::{Array, read_npz, write_npz};
 pub use run::*;
+pub use stages::Stages;

@@ -6,7 +6,7 @@ use super::reader::{Model, Reader};
 use super::scope::{CELSIUS, Pairs, Scope, located, pairs, refused};
 use super::{number, sources};
 use crate::circuit::{Conductor, ElementId, Mosfet, NodeId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::units::{
     Capacitance, ElectricCurrent, ElectricPotential, ElectricalConductance, ElectricalResistance,
     ThermodynamicTemperature,
@@ -41,7 +41,9 @@ impl Reader {
         };
         let name = format!("{}{}", scope.prefix, first.to_ascii_lowercase());
         if !self.names.insert(name.clone()) {
-            return Err(refused(line, &format!("a second element \"{name}\"")));
+            let field = format!("line {}", line.number);
+            let value = format!("a second element \"{name}\"");
+            return Err(Error::invalid(field, value, "a name not used before"));
         }
         let kind = first.chars().next().unwrap_or(' ').to_ascii_lowercase();
         if kind == 'x' {

@@ -6,9 +6,12 @@ use crate::circuit::{Balance, Plan, Role, SmallSignal, balance, balance_steps};
 use crate::diagnostics::jarzynski;
 use crate::error::Result;
 use crate::experiment::CircuitExperiment;
-use crate::record::{Chart, Established, Metric, RunRecord, Series, Verdict};
+use crate::record::{
+    Chart, Established, Metric, RunRecord, SamplerRecord, Series, Stages, Verdict,
+};
 use crate::study::Session;
 use crate::units::BOLTZMANN;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -103,10 +106,114 @@ fn open_share(run: &Balance) -> f64 {
     (square(&|c| run.defect(c)) / exchanged).sqrt()
 }
 
+/// The power of one element: into its bath, or delivered.
+#[derive(Serialize, Deserialize)]
+struct Power {
+    words: String,
+    measured: Metric,
+    exact: Option<f64>,
+}
+
+/// Work on the sources' terms, in kT.
+#[derive(Serialize, Deserialize)]
+struct Work {
+    mean: Metric,
+    jarzynski: Metric,
+    exact: Option<f64>,
+}
+
+/// What one netlist gave by one scheme.
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    scheme: String,
+    powers: Vec<Power>,
+    work: Option<Work>,
+    open: f64,
+    sampler: SamplerRecord,
+}
+
+fn measure(deck: &Deck, plan: &Plan, session: &Session) -> Result<Measured> {
+    let started = Instant::now();
+    session
+        .watch
+        .begin("energy", balance_steps(&deck.circuit, plan)?);
+    let run = balance(
+        &deck.circuit,
+        plan,
+        session.control(&|n| session.watch.advance(n)),
+    );
+    session.watch.end();
+    let run = run?;
+    let seconds = run.span.1 - run.span.0;
+    let mut found = sampler("", 0.0, seconds);
+    let words = format!("{}, step {:e} s", run.scheme, run.step);
+    found.facts.insert("scheme".to_owned(), words);
+    let exact = exact_heat(deck);
+    let powers = run.items.iter().enumerate().map(|(k, item)| {
+        let (power, se) = run.power(k);
+        let (words, sign) = match item.role {
+            Role::Bath(_) => (format!("heat into {}", item.name), 1.0),
+            _ => (format!("power of {}", item.name), -1.0),
+        };
+        Power {
+            words,
+            measured: Metric {
+                value: sign * power,
+                se: Some(se),
+            },
+            exact: exact.get(&item.name).copied(),
+        }
+    });
+    let powers: Vec<Power> = powers.collect();
+    for power in &powers {
+        let name = format!("{} (W)", power.words);
+        found.metrics.insert(name, power.measured);
+    }
+    let rates: Vec<f64> = (0..run.chains)
+        .map(|c| run.entropy(c) / seconds / BOLTZMANN)
+        .collect();
+    let name = "entropy into baths (k/s)".to_owned();
+    found.metrics.insert(name, mean(&rates));
+    let work = match &run.driving {
+        Ok(driving) if !steady(deck) => {
+            let kt = BOLTZMANN * driving.kelvins;
+            let w: Vec<f64> = driving.work.iter().map(|w| w / kt).collect();
+            let free = jarzynski(&w);
+            let work = Work {
+                mean: mean(&w),
+                jarzynski: Metric {
+                    value: free.value,
+                    se: Some(free.se),
+                },
+                exact: driving.free_energy.map(|f| f / kt),
+            };
+            found.metrics.insert("work (kT)".to_owned(), work.mean);
+            let name = "free energy, Jarzynski (kT)".to_owned();
+            found.metrics.insert(name, work.jarzynski);
+            Some(work)
+        }
+        Ok(_) => None,
+        Err(reason) => {
+            let words = format!("no equilibrium at fixed sources: {reason}");
+            found.facts.insert("work theorems".to_owned(), words);
+            None
+        }
+    };
+    found.wall_seconds = started.elapsed().as_secs_f64();
+    Ok(Measured {
+        open: open_share(&run),
+        scheme: run.scheme,
+        powers,
+        work,
+        sampler: found,
+    })
+}
+
 /// Measures the energies at every point by every scheme.
 pub(super) fn run(
     experiment: &CircuitExperiment,
     session: &Session,
+    stages: &mut Stages<'_>,
     record: &mut RunRecord,
 ) -> Result<()> {
     let schemes: Vec<Option<String>> = match &experiment.schemes[..] {
@@ -119,91 +226,49 @@ pub(super) fn run(
     let swept = experiment.sweep.as_ref().map(|s| s.0.clone());
     for scheme in &schemes {
         for point in experiment.points() {
-            let started = Instant::now();
             let deck = experiment.deck(&point)?;
             let x = point.first().map_or(0.0, |p| p.1);
             let plan = Plan {
                 scheme: scheme.clone().or(deck.scheme.clone()),
                 ..plan(experiment, &deck)?
             };
-            session
-                .watch
-                .begin("energy", balance_steps(&deck.circuit, &plan)?);
-            let run = balance(
-                &deck.circuit,
-                &plan,
-                session.control(&|n| session.watch.advance(n)),
-            );
-            session.watch.end();
-            let run = run?;
+            let stage = format!("{} at {x}", plan.scheme.as_deref().unwrap_or("default"));
+            let found = stages.once(&stage, || measure(&deck, &plan, session))?;
             let label = |words: &str| match schemes.len() {
                 1 => words.to_owned(),
-                _ => format!("{words}, {}", run.scheme),
+                _ => format!("{words}, {}", found.scheme),
             };
-            let name = match &swept {
+            for power in &found.powers {
+                let Metric { value, se } = power.measured;
+                heat.add(&label(&power.words), x, value, se);
+                if let Some(exact) = power.exact {
+                    heat.add(&format!("{}, exact", power.words), x, exact, None);
+                    heats.see(value, se.unwrap_or(f64::NAN), exact);
+                }
+            }
+            if let Some(Work {
+                mean,
+                jarzynski,
+                exact,
+            }) = found.work
+            {
+                work.add(&label("mean work"), x, mean.value, mean.se);
+                work.add(&label("Jarzynski"), x, jarzynski.value, jarzynski.se);
+                if let Some(exact) = exact {
+                    work.add("free energy, exact", x, exact, None);
+                    works.see(jarzynski.value, jarzynski.se.unwrap_or(f64::NAN), exact);
+                }
+            }
+            open = open.max(found.open);
+            let mut sampler = found.sampler;
+            sampler.name = match &swept {
                 Some(parameter) if x == 0.0 || (1e-3..1e6).contains(&x.abs()) => {
                     label(&format!("{parameter} = {x}"))
                 }
                 Some(parameter) => label(&format!("{parameter} = {x:e}")),
                 None => label("netlist"),
             };
-            let seconds = run.span.1 - run.span.0;
-            let mut found = sampler(&name, 0.0, seconds);
-            let words = format!("{}, step {:e} s", run.scheme, run.step);
-            found.facts.insert("scheme".to_owned(), words);
-            let exact = exact_heat(&deck);
-            for (k, item) in run.items.iter().enumerate() {
-                let (power, se) = run.power(k);
-                let (words, sign) = match item.role {
-                    Role::Bath(_) => (format!("heat into {}", item.name), 1.0),
-                    _ => (format!("power of {}", item.name), -1.0),
-                };
-                let metric = Metric {
-                    value: sign * power,
-                    se: Some(se),
-                };
-                found.metrics.insert(format!("{words} (W)"), metric);
-                heat.add(&label(&words), x, sign * power, Some(se));
-                if let Some(&exact) = exact.get(&item.name) {
-                    heat.add(&format!("{words}, exact"), x, exact, None);
-                    heats.see(power, se, exact);
-                }
-            }
-            let entropy: Vec<f64> = (0..run.chains)
-                .map(|c| run.entropy(c) / seconds / BOLTZMANN)
-                .collect();
-            let metric = mean(&entropy);
-            found
-                .metrics
-                .insert("entropy into baths (k/s)".to_owned(), metric);
-            open = open.max(open_share(&run));
-            match &run.driving {
-                Ok(driving) if !steady(&deck) => {
-                    let kt = BOLTZMANN * driving.kelvins;
-                    let w: Vec<f64> = driving.work.iter().map(|w| w / kt).collect();
-                    let (average, free) = (mean(&w), jarzynski(&w));
-                    work.add(&label("mean work"), x, average.value, average.se);
-                    work.add(&label("Jarzynski"), x, free.value, Some(free.se));
-                    let free_metric = Metric {
-                        value: free.value,
-                        se: Some(free.se),
-                    };
-                    found.metrics.insert("work (kT)".to_owned(), average);
-                    let name = "free energy, Jarzynski (kT)".to_owned();
-                    found.metrics.insert(name, free_metric);
-                    if let Some(exact) = driving.free_energy {
-                        work.add("free energy, exact", x, exact / kt, None);
-                        works.see(free.value, free.se, exact / kt);
-                    }
-                }
-                Ok(_) => {}
-                Err(reason) => {
-                    let words = format!("no equilibrium at fixed sources: {reason}");
-                    found.facts.insert("work theorems".to_owned(), words);
-                }
-            }
-            found.wall_seconds = started.elapsed().as_secs_f64();
-            record.samplers.push(found);
+            record.samplers.push(sampler);
         }
     }
     record.verdicts.push(Verdict {

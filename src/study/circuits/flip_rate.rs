@@ -2,11 +2,11 @@
 
 use super::{TOLERANCE, sampler, traces};
 use crate::circuit::spice::Deck;
-use crate::circuit::{ChargeLevel, Plan};
+use crate::circuit::{ChargeLevel, NodeId, Plan};
 use crate::dynamics::MasterEquation;
 use crate::error::{Error, Result};
 use crate::experiment::CircuitExperiment;
-use crate::record::{Chart, Established, Metric, RunRecord, Series, Verdict};
+use crate::record::{Chart, Established, Metric, RunRecord, Series, Stages, Verdict};
 use crate::study::Session;
 use std::time::Instant;
 
@@ -25,12 +25,58 @@ fn decay(early: &[f64], late: &[f64], between: f64) -> Metric {
     }
 }
 
+/// The decay rate of the mean sign of V(first) − V(second) by one scheme, and the wall seconds it took.
+fn measure(
+    experiment: &CircuitExperiment,
+    session: &Session,
+    (deck, scheme, rate): (&Deck, &str, f64),
+    (pair, chains): ([NodeId; 2], usize),
+) -> Result<(Metric, f64)> {
+    let clock = Instant::now();
+    let mut circuit = deck.circuit.clone();
+    circuit.set_level(match scheme {
+        "gillespie" | "tau-leap" => ChargeLevel::Poisson,
+        _ => ChargeLevel::Langevin,
+    });
+    let plan = Plan {
+        chains,
+        seed: experiment.seed,
+        scheme: Some(scheme.to_owned()),
+        step: deck.step,
+        largest_step: None,
+        tolerance: deck.tolerance.unwrap_or(TOLERANCE),
+        every: 0.25 / rate,
+        span: (0.0, 1.25 / rate),
+        initial: deck.initial.clone(),
+    };
+    let traces = traces(&circuit, &plan, session, scheme)?;
+    let column = |id| {
+        let mut names = deck.circuit.node_names().iter();
+        let found = names.position(|n| Some(id) == deck.circuit.find(n));
+        found.unwrap_or(0)
+    };
+    let [a, b] = pair.map(column);
+    let (draws, width) = (traces.t.len(), traces.names.len());
+    let sign = |time: usize| -> Vec<f64> {
+        let of = |c: usize| {
+            let row = &traces.x[(c * draws + time) * width..];
+            let d = row[a] - row[b];
+            if d.abs() < 1e-12 { 0.0 } else { d.signum() }
+        };
+        (0..chains).map(of).collect()
+    };
+    // The first quarter lets the wells fill; then one relaxation time.
+    let between = traces.t[draws - 1] - traces.t[1];
+    let metric = decay(&sign(1), &sign(draws - 1), between);
+    Ok((metric, clock.elapsed().as_secs_f64()))
+}
+
 /// Measures the rate at every point by every scheme.
 pub(super) fn run(
     experiment: &CircuitExperiment,
     session: &Session,
-    nodes: &[String; 2],
-    chains: usize,
+    (nodes, chains): (&[String; 2], usize),
+    stages: &mut Stages<'_>,
     record: &mut RunRecord,
 ) -> Result<()> {
     let schemes = if experiment.schemes.is_empty() {
@@ -73,54 +119,16 @@ pub(super) fn run(
         exact.x.push(value);
         exact.y.push(0.5 * rate);
         for (k, scheme) in schemes.iter().enumerate() {
-            let clock = Instant::now();
-            let mut circuit = deck.circuit.clone();
-            circuit.set_level(match scheme.as_str() {
-                "gillespie" | "tau-leap" => ChargeLevel::Poisson,
-                _ => ChargeLevel::Langevin,
-            });
-            let plan = Plan {
-                chains,
-                seed: experiment.seed,
-                scheme: Some(scheme.clone()),
-                step: deck.step,
-                largest_step: None,
-                tolerance: deck.tolerance.unwrap_or(TOLERANCE),
-                every: 0.25 / rate,
-                span: (0.0, 1.25 / rate),
-                initial: deck.initial.clone(),
-            };
-            let traces = traces(&circuit, &plan, session, scheme)?;
-            let column = |id| {
-                deck.circuit
-                    .node_names()
-                    .iter()
-                    .position(|n| Some(id) == deck.circuit.find(n))
-            };
-            let (Some(a), Some(b)) = (column(pair[0]), column(pair[1])) else {
-                continue;
-            };
-            let (draws, width) = (traces.t.len(), traces.names.len());
-            let sign = |time: usize| -> Vec<f64> {
-                let of = |c: usize| {
-                    let row = &traces.x[(c * draws + time) * width..];
-                    let d = row[a] - row[b];
-                    if d.abs() < 1e-12 { 0.0 } else { d.signum() }
-                };
-                (0..chains).map(of).collect()
-            };
-            // The first quarter lets the wells fill; then one relaxation time.
-            let metric = decay(
-                &sign(1),
-                &sign(draws - 1),
-                traces.t[draws - 1] - traces.t[1],
-            );
+            let stage = format!("{scheme} at {value}");
+            let (metric, wall) = stages.once(&stage, || {
+                measure(experiment, session, (&deck, scheme, rate), (pair, chains))
+            })?;
             measured[k].x.push(value);
             measured[k].y.push(0.5 * metric.value);
             if let Some(se) = &mut measured[k].se {
                 se.push(0.5 * metric.se.unwrap_or(0.0));
             }
-            walls[k] += clock.elapsed().as_secs_f64();
+            walls[k] += wall;
         }
     }
     for (series, wall) in measured.iter().zip(walls) {

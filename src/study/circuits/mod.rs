@@ -11,7 +11,7 @@ use crate::circuit::spice::Deck;
 use crate::circuit::{Circuit, Plan, SmallSignal, Traces, balance, chain_steps, simulate};
 use crate::error::{Error, Result};
 use crate::experiment::{CircuitExperiment, Measure};
-use crate::record::{EnergyLedger, Metric, RunDirectory, RunRecord, SamplerRecord};
+use crate::record::{EnergyLedger, Metric, RunDirectory, RunRecord, SamplerRecord, Stages};
 use std::collections::BTreeMap;
 
 /// Copies of a netlist that states none.
@@ -19,10 +19,11 @@ const CHAINS: usize = 64;
 /// Bias tolerance of a netlist that states none.
 const TOLERANCE: f64 = 0.01;
 
-/// Carries out a circuit experiment.
+/// Carries out a circuit experiment. Finished points of a sweep are kept, so that an interrupted one can be resumed; other
+/// measurements are made again, to the same bits.
 ///
 /// # Errors
-/// What goes wrong on the way; nothing is written then.
+/// What goes wrong on the way; no record is written then.
 pub fn run_circuit(
     experiment: &CircuitExperiment,
     directory: &RunDirectory,
@@ -43,18 +44,21 @@ pub fn run_circuit(
         charts: Vec::new(),
         warnings: experiment.deck(&[])?.warnings,
     };
+    let mut stages = Stages::open(directory, &record.experiment)?;
     let work = match &experiment.measure {
         Measure::Waveforms => waveforms::run(experiment, directory, session, &mut record),
         Measure::FlipRate { nodes, chains } => {
-            flip_rate::run(experiment, session, nodes, *chains, &mut record)
+            let what = (nodes, *chains);
+            flip_rate::run(experiment, session, what, &mut stages, &mut record)
         }
-        Measure::Energy => energy::run(experiment, session, &mut record),
+        Measure::Energy => energy::run(experiment, session, &mut stages, &mut record),
         Measure::Spectrum { node, band } => {
             spectrum::run(experiment, directory, session, (node, *band), &mut record)
         }
     };
     work.map_err(|e| e.in_file(&experiment.netlist))?;
     directory.write_run(&record)?;
+    stages.finish();
     Ok(record)
 }
 
