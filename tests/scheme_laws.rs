@@ -355,3 +355,152 @@ fn strong_orders_are_the_stated_ones() {
         assert!((got - stated).abs() < 0.1, "{name}: {got}");
     }
 }
+
+/// Three nodes joined by a floating mass, cubic cells, a tanh branch across two of them and a wave that comes in both as a
+/// current and through a capacitor.
+fn network() -> Process {
+    let lower = |rows: &[Vec<(usize, f64)>]| EnvelopeFactor::new(rows, false).unwrap();
+    Process {
+        polynomial: vec![
+            vec![0.1, 0.0, -0.2],
+            vec![0.8, -0.5, 0.3],
+            vec![0.0, 0.1, 0.0],
+            vec![-1.0, -0.4, -0.7],
+        ],
+        linear: Linear::Sparse(vec![
+            vec![(0, -1.0), (1, 0.6)],
+            vec![(0, 0.2), (1, -1.5), (2, 0.4)],
+            vec![(1, 0.9), (2, -2.0)],
+        ]),
+        mass: Mass::Factor(lower(&[
+            vec![(0, 1.4)],
+            vec![(0, -0.4), (1, 1.6)],
+            vec![(1, -0.3), (2, 1.2)],
+        ])),
+        branches: vec![Branch {
+            input: vec![(0, 1.3), (2, -1.1)],
+            waves: vec![(0, 0.5)],
+            offset: 0.2,
+            output: vec![(0, -1.0), (2, 1.0)],
+            amplitude: 0.9,
+            law: Law::Tanh,
+            gate: None,
+            noise: None,
+        }],
+        waves: vec![Wave::Sine {
+            offset: 0.3,
+            amplitude: 1.0,
+            frequency: 0.7,
+            delay: 0.0,
+            damping: 0.1,
+            phase: 0.4,
+        }],
+        drives: vec![
+            Drive {
+                node: 1,
+                wave: 0,
+                weight: 0.7,
+                derivative: false,
+            },
+            Drive {
+                node: 2,
+                wave: 0,
+                weight: 0.5,
+                derivative: true,
+            },
+        ],
+        ..Process::still(3)
+    }
+}
+
+/// Where every node is at time 1 from `start`, without noise.
+fn end(name: &str, process: &Process, start: &[f64], steps: usize) -> Vec<f64> {
+    let setting = Setting {
+        step: 1.0 / steps as f64,
+        clamped: &vec![false; start.len()],
+        stiffness: None,
+    };
+    let stepper = find(name).prepare(process, &setting).unwrap();
+    let mut tile = Tile::<f64>::new((1, 1), 0, LANES, start.len(), 0);
+    for (row, &start) in tile.x.iter_mut().zip(start) {
+        *row = [start; LANES];
+    }
+    stepper.begin(&mut tile);
+    let quiet = vec![[0.0; LANES]; stepper.normals()];
+    for _ in 0..steps {
+        stepper.step_given(&mut tile, &quiet);
+    }
+    tile.x.iter().map(|row| row[0]).collect()
+}
+
+/// The order by which a scheme's end goes to `exact`, from `steps` and twice as many.
+fn path_order(name: &str, process: &Process, start: &[f64], exact: &[f64], steps: usize) -> f64 {
+    let error = |steps: usize| -> f64 {
+        let found = end(name, process, start, steps);
+        let pairs = found.iter().zip(exact);
+        pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    (error(steps) / error(2 * steps)).log2()
+}
+
+/// A nonlinear, driven network of several nodes: every scheme goes to the same path, at its order; what a wave pushes
+/// through a capacitor is exact at every stage (taken anew at a later stage it would be of order 1).
+#[test]
+fn all_schemes_agree_on_a_nonlinear_network() {
+    let (process, start) = (network(), [0.9, -0.6, 0.3]);
+    let [coarse, fine] =
+        [4096, 8192].map(|steps| end("implicit-trapezoid", &process, &start, steps));
+    let pairs = fine.iter().zip(&coarse);
+    let exact: Vec<f64> = pairs.map(|(f, c)| f + (f - c) / 3.0).collect();
+    for (name, stated) in [
+        ("euler-maruyama", 1.0),
+        ("leimkuhler-matthews", 1.0),
+        ("heun", 2.0),
+        ("shark", 2.0),
+        ("implicit-trapezoid", 2.0),
+        ("strang", 2.0),
+    ] {
+        let order = path_order(name, &process, &start, &exact, 256);
+        assert!((order - stated).abs() < 0.1, "{name}: {order}");
+    }
+}
+
+/// Two phases with kinetic rows, sine forces between them and a drive: BAOAB's path is of order 2 and Euler's agrees.
+#[test]
+fn baoab_agrees_on_a_driven_pendulum_pair() {
+    let mut process = Process::still(4);
+    process.linear = Linear::Sparse(vec![
+        vec![(2, 1.0)],
+        vec![(3, 1.0)],
+        vec![(0, -0.5), (2, -0.3)],
+        vec![(1, -0.8), (3, -0.2)],
+    ]);
+    let sine = |input: Vec<(usize, f64)>, output: Vec<(usize, f64)>, amplitude: f64| Branch {
+        input,
+        waves: Vec::new(),
+        offset: 0.0,
+        output,
+        amplitude,
+        law: Law::Sine,
+        gate: None,
+        noise: None,
+    };
+    process.branches = vec![
+        sine(vec![(0, 1.0)], vec![(2, -1.0)], 1.2),
+        sine(vec![(0, 1.0), (1, -1.0)], vec![(2, -1.0), (3, 1.0)], 0.7),
+    ];
+    process.waves = vec![Wave::PiecewiseLinear([(0.0, 0.0), (2.0, 1.5)].into())];
+    process.drives = vec![Drive {
+        node: 3,
+        wave: 0,
+        weight: 1.0,
+        derivative: false,
+    }];
+    process.noise = Noise::Diagonal(vec![0.0, 0.0, 0.2, 0.2]);
+    let start = [1.1, -0.4, 0.2, 0.7];
+    let exact = end("heun", &process, &start, 20_000);
+    for (name, stated) in [("baoab", 2.0), ("strang", 2.0), ("euler-maruyama", 1.0)] {
+        let order = path_order(name, &process, &start, &exact, 100);
+        assert!((order - stated).abs() < 0.1, "{name}: {order}");
+    }
+}

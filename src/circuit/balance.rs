@@ -292,24 +292,29 @@ impl Books<'_> {
     }
 }
 
-/// Without a scheme in the plan.
-const SCHEME: &str = "heun";
+/// The scheme where the plan names none: trapezoidal steps keep the stationary law of linear circuits exact.
+fn pick_scheme(_: &Circuit, assembly: &Assembly) -> &'static str {
+    match theory::drift_matrix(assembly.process()) {
+        Some(_) => "implicit-trapezoid",
+        None => "heun",
+    }
+}
 
 /// Steps that [`balance`] will take, summed over chains.
 ///
 /// # Errors
 /// As [`balance`].
 pub fn balance_steps(circuit: &Circuit, plan: &Plan) -> Result<u64> {
-    Ok(Prepared::new(circuit, plan, Some(SCHEME))?.chain_steps(plan))
+    Ok(Prepared::new(circuit, plan, pick_scheme)?.chain_steps(plan))
 }
 
 /// Integrates `circuit` by `plan` and keeps the energies of every trajectory over `plan.span` (its records are not kept).
 ///
 /// # Errors
 /// As [`simulate`](super::simulate()); rails, two-state elements and charge jumps, whose energies have other laws; a scheme
-/// whose random numbers are not the noise of the elements (without one, Heun's is taken).
+/// whose random numbers are not the noise of the elements (without one: implicit trapezoid, Heun for nonlinear circuits).
 pub fn balance(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<Balance> {
-    let prepared = Prepared::new(circuit, plan, Some(SCHEME))?;
+    let prepared = Prepared::new(circuit, plan, pick_scheme)?;
     let assembly = &prepared.assembly;
     let plain = assembly.process();
     if plain.rails.is_some() || plain.levels.is_some() || !plain.jumps.is_empty() {

@@ -6,6 +6,14 @@
 //! may be zero; junctions and transistors carry shot noise 2q(I_f + I_r), nonlinear passive conductors 4kT·I/V, each in the
 //! stochastic calculus that it declares. Voltage sources are eliminated. Assembly scales to a voltage unit V_u and a time
 //! τ, so that the process is of order one.
+//!
+//! Energy: charge dq through voltage V takes V ∘ dq; [`balance()`] keeps heat, work and stored energy of every element along
+//! trajectories, [`SmallSignal`] has the exact heat currents of linear circuits.
+//!
+//! Not an element: the macrospin of Landau, Lifshitz and Gilbert. Its torque is a cross product of three states under the
+//! constraint |m| = 1, where a process knows scalar laws of one linear combination each; forcing it in would put a second
+//! kind of state into every scheme. What a circuit sees of a low-barrier magnet at its terminals, a two-level resistance
+//! with voltage-dependent dwell times, is the telegraph element.
 
 mod analysis;
 mod assembly;

@@ -163,8 +163,12 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Assembles `circuit` and chooses the scheme (unless the plan or `fallback` names one) and the step.
-    pub fn new(circuit: &Circuit, plan: &Plan, fallback: Option<&str>) -> Result<Self> {
+    /// Assembles `circuit` and chooses the step and, unless the plan names it, by `pick` the scheme.
+    pub fn new(
+        circuit: &Circuit,
+        plan: &Plan,
+        pick: fn(&Circuit, &Assembly) -> &'static str,
+    ) -> Result<Self> {
         let (start, stop) = plan.span;
         if !(plan.every > 0.0 && start >= 0.0 && stop >= start + plan.every) || plan.chains == 0 {
             let value = format!("{} s from {start} s to {stop} s", plan.every);
@@ -177,9 +181,9 @@ impl Prepared {
         let unit = super::analysis::natural_time(circuit)?;
         let assembly = circuit.assemble(1.0, unit)?;
         check_bounded(assembly.process())?;
-        let name = match (plan.scheme.as_deref(), fallback) {
-            (Some(name), _) | (None, Some(name)) => name,
-            (None, None) => pick_scheme(circuit, &assembly),
+        let name = match plan.scheme.as_deref() {
+            Some(name) => name,
+            None => pick(circuit, &assembly),
         };
         let exact = matches!(name, "ornstein-uhlenbeck" | "gillespie");
         let natural = if exact {
@@ -245,7 +249,7 @@ impl Prepared {
 /// # Errors
 /// As [`simulate`].
 pub fn chain_steps(circuit: &Circuit, plan: &Plan) -> Result<u64> {
-    Ok(Prepared::new(circuit, plan, None)?.chain_steps(plan))
+    Ok(Prepared::new(circuit, plan, pick_scheme)?.chain_steps(plan))
 }
 
 /// Integrates `circuit` by `plan`.
@@ -253,7 +257,7 @@ pub fn chain_steps(circuit: &Circuit, plan: &Plan) -> Result<u64> {
 /// # Errors
 /// A circuit that cannot be assembled or runs away, a scheme that refuses it, an unstable step, times that do not fit.
 pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<Traces> {
-    let prepared = Prepared::new(circuit, plan, None)?;
+    let prepared = Prepared::new(circuit, plan, pick_scheme)?;
     let assembly = &prepared.assembly;
     let process = assembly.process();
     let stepper = prepared.stepper(process)?;
