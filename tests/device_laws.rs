@@ -242,6 +242,33 @@ proptest! {
     }
 }
 
+/// One convention for densities: a cold resistor beside a generator of one-sided 4kTG has kT/C. Where the two-sided 2kTG is
+/// taken for the one-sided density it has half of that.
+#[test]
+fn densities_are_one_sided() {
+    let (r, c, t) = (1e6, 1e-14, 300.0);
+    let variance = |conductance: f64| {
+        let mut circuit = Circuit::new();
+        let n = circuit.node("n").unwrap();
+        circuit.capacitor(n, None, farads(c)).unwrap();
+        circuit.resistor(n, None, ohms(r), at(0.0)).unwrap();
+        circuit
+            .noise_source(n, siemens(conductance), at(t))
+            .unwrap();
+        let small = SmallSignal::new(&circuit).unwrap();
+        // The density at low frequency, S_I R², says the same.
+        let density = small.spectrum(0, 1.0)[0].1 / (4.0 * K * t * r);
+        (
+            linear::covariance(&circuit).unwrap()[(0, 0)] / (K * t / c),
+            density,
+        )
+    };
+    let (square, density) = variance(1.0 / r);
+    assert!((square - 1.0).abs() < 1e-9 && (density - 1.0).abs() < 1e-9);
+    let (square, density) = variance(0.5 / r);
+    assert!((square - 0.5).abs() < 1e-9 && (density - 0.5).abs() < 1e-9);
+}
+
 /// V1: a coloured source of the same zero-frequency density gives (kT/C) τ/(τ + τn).
 #[test]
 fn coloured_noise_heats_less() {

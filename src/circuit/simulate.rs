@@ -5,7 +5,10 @@ use super::assembly::Assembly;
 use super::element::NodeId;
 use super::netlist::{ChargeLevel, Circuit};
 use super::rows::Row;
-use crate::dynamics::{Control, Ensemble, Process, Setting, Stepper, largest_step, linear, scheme};
+use crate::dynamics::{
+    Control, Ensemble, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
+    variance_inflation,
+};
 use crate::error::{Error, Result};
 
 /// What to simulate.
@@ -49,6 +52,8 @@ pub struct Traces {
     pub scheme: String,
     /// The step used, s.
     pub step: f64,
+    /// Relative error of the fastest mode's variance that the step is predicted to cause; `None` for single charges.
+    pub bias: Option<f64>,
     /// Rail hits.
     pub clipped: u64,
 }
@@ -119,8 +124,8 @@ fn pick_scheme(circuit: &Circuit, assembly: &Assembly) -> &'static str {
     }
 }
 
-/// The largest step within the tolerance, s: from the fastest mode about the operating point (or at rest).
-fn natural_step(circuit: &Circuit, name: &str, tolerance: f64) -> Result<f64> {
+/// The rate by which a scheme's step is judged, 1/s: that of the fastest mode about the operating point (or at rest).
+fn fastest_rate(circuit: &Circuit, name: &str) -> Result<f64> {
     let mut smooth = circuit.clone();
     smooth.set_level(ChargeLevel::Langevin);
     let rates: Vec<nalgebra::Complex<f64>> = match SmallSignal::new(&smooth) {
@@ -139,16 +144,15 @@ fn natural_step(circuit: &Circuit, name: &str, tolerance: f64) -> Result<f64> {
         true => l.norm_sqr() / l.re,
         false => l.norm(),
     };
-    let fastest = rates.iter().map(rate).fold(0.0, f64::max);
-    if fastest == 0.0 {
-        return Ok(f64::INFINITY);
-    }
-    let judged = if name == "tau-leap" {
-        "euler-maruyama"
-    } else {
-        name
-    };
-    Ok(largest_step(&*scheme::<f64>(judged)?, fastest, tolerance)?.0)
+    Ok(rates.iter().map(rate).fold(0.0, f64::max))
+}
+
+/// The scheme by whose linear modes `name` is judged.
+fn judge(name: &str) -> Result<Box<dyn Scheme<f64>>> {
+    scheme(match name {
+        "tau-leap" => "euler-maruyama",
+        other => other,
+    })
 }
 
 /// A circuit ready to be integrated.
@@ -160,6 +164,8 @@ pub(super) struct Prepared {
     pub per_record: u64,
     /// The step, s.
     pub step: f64,
+    /// Relative error of the fastest mode's variance that the step is predicted to cause; `None` for single charges.
+    pub bias: Option<f64>,
 }
 
 impl Prepared {
@@ -186,19 +192,28 @@ impl Prepared {
             None => pick(circuit, &assembly),
         };
         let exact = matches!(name, "ornstein-uhlenbeck" | "gillespie");
-        let natural = if exact {
-            plan.every
-        } else {
-            natural_step(circuit, name, plan.tolerance)?
+        let rate = fastest_rate(circuit, name)?;
+        let natural = match rate {
+            _ if exact => plan.every,
+            0.0 => f64::INFINITY,
+            rate => largest_step(&*judge(name)?, rate, plan.tolerance)?.0,
         };
         let chosen = plan.largest_step.unwrap_or(f64::INFINITY).min(natural);
         let most = plan.step.unwrap_or(chosen).min(plan.every);
         let per_record = (plan.every / most).ceil().max(1.0);
+        let step = plan.every / per_record;
+        let bias = match name {
+            "gillespie" => None,
+            _ => variance_inflation(&*judge(name)?, rate * step).ok(),
+        };
         Ok(Prepared {
+            bias: bias
+                .map(|inflation| inflation - 1.0)
+                .filter(|b| b.is_finite()),
             assembly,
             scheme: name.to_owned(),
             per_record: per_record as u64,
-            step: plan.every / per_record,
+            step,
         })
     }
 
@@ -294,6 +309,7 @@ pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<
         x,
         scheme: prepared.scheme,
         step: prepared.step,
+        bias: prepared.bias,
         clipped: recorded.clipped,
     })
 }

@@ -60,7 +60,7 @@ pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
     let names: BTreeSet<&String> = run.samplers.iter().flat_map(|s| s.metrics.keys()).collect();
     let mut header = vec!["sampler".to_owned()];
     header.extend(names.iter().map(|n| (*n).clone()));
-    header.extend(["ESS min", "R-hat max", "EM bias", "device", "wall"].map(str::to_owned));
+    header.extend(["ESS min", "R-hat max", "bias", "device", "wall"].map(str::to_owned));
     let mut rows = vec![header];
     for s in &run.samplers {
         let mut row = vec![s.name.clone()];
@@ -73,7 +73,7 @@ pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
         row.push(optional(s.rhat_max, 4));
         row.push(
             s.predicted_bias
-                .map_or_else(|| "-".to_owned(), |b| format!("{:.2} %", 100.0 * b)),
+                .map_or_else(|| "-".to_owned(), |b| format!("{:.2} %", (1e4 * b).round() / 100.0 + 0.0)),
         );
         row.push(
             s.device_seconds

@@ -10,7 +10,7 @@
 //! *@ noise off [ELEMENT …]     no noise from these elements (all, if none is named)
 //! *@ prescription ELEMENT ito|stratonovich|anti-ito
 //! *@ chains 64                 *@ seed 1
-//! *@ scheme heun               *@ step 1n            *@ tolerance 0.01
+//! *@ scheme heun               *@ step 1n|auto       *@ tolerance 0.01
 //! *@ level langevin|poisson    *@ rails 1.2
 //! ```
 //!

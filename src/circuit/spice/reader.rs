@@ -350,6 +350,7 @@ impl Reader {
             }
             "seed" => deck.seed = Some(word(1).parse().map_err(|_| wanted("the seed"))?),
             "scheme" => deck.scheme = Some(word(1).to_owned()),
+            "step" if word(1) == "auto" => deck.step = None,
             "step" => deck.step = Some(value(1).ok_or_else(|| wanted("the step"))?),
             "tolerance" => {
                 let tolerance = value(1).filter(|&v| v < 1.0);

@@ -98,6 +98,7 @@ pub(super) fn run(
         "scheme".to_owned(),
         format!("{}, step {:e} s", ours.scheme, ours.step),
     );
+    found.predicted_bias = ours.bias;
     let [mean, sd] = last(&ours, column);
     found.metrics.insert(format!("{label} mean"), mean);
     found.metrics.insert(format!("{label} sd"), sd);

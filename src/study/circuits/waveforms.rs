@@ -47,6 +47,7 @@ pub(super) fn run(
         let mut found = sampler(&name, start.elapsed().as_secs_f64(), stop);
         let scheme = format!("{}, step {:e} s", traces.scheme, traces.step);
         found.facts.insert("scheme".to_owned(), scheme);
+        found.predicted_bias = traces.bias;
         for (column, label) in traces.names.iter().enumerate().take(SHOWN) {
             let [mean, sd] = last(&traces, column);
             found.metrics.insert(format!("{label} mean"), mean);
