@@ -160,6 +160,12 @@ fn what_is_not_understood_is_refused_with_its_line() {
         ("C1 a 0 0", "a positive number of F"),
         ("C1 a a 1p", "two different nodes"),
         ("C2 a 0 1p", "a second element \"c2\""),
+        (
+            "*@ prescription R1 ito",
+            "a prescription for anything but a diode",
+        ),
+        ("*@ prescription D9 ito", "the unknown element \"d9\""),
+        ("*@ noise off R99", "the unknown element \"r99\""),
         ("K1 L1 L2 0.5", "the unknown inductor \"l1\""),
         ("D1 a 0 nothing", "the model \"nothing\""),
         (".model m npn(bf=100)", "the model kind \"npn\""),

@@ -270,24 +270,34 @@ impl Books<'_> {
                 let charge = farads * (across(&to, [a, b]) - across(&from, [a, b]));
                 leave([a, b], charge);
             }
-            for &(element, wave) in &self.sources {
-                let volts = 0.5 * (self.source(wave, t) + self.source(wave, end));
-                let delivered: f64 = (0..nodes)
-                    .map(|node| {
-                        let held = self.assembly.place(Some(node)).1.iter();
-                        let sign: f64 = held.filter(|e| e.0 == wave).map(|e| e.1).sum();
-                        sign * leaving[node]
-                    })
-                    .sum();
-                if let Some(item) = self.item_of[element] {
-                    account.absorbed[item][lane] -= volts * delivered;
-                }
+            self.enter_sources(account, lane, [(&from, t), (&to, end)], &leaving);
+        }
+    }
+
+    /// What the voltage sources did: the charge that left their nodes passed through them.
+    fn enter_sources(
+        &self,
+        account: &mut Account,
+        lane: usize,
+        [(from, t), (to, end)]: [(&[f64], f64); 2],
+        leaving: &[f64],
+    ) {
+        for &(element, wave) in &self.sources {
+            let volts = 0.5 * (self.source(wave, t) + self.source(wave, end));
+            let delivered = leaving.iter().enumerate().map(|(node, charge)| {
+                let held = self.assembly.place(Some(node)).1.iter();
+                let sign: f64 = held.filter(|e| e.0 == wave).map(|e| e.1).sum();
+                sign * charge
+            });
+            let delivered: f64 = delivered.sum();
+            if let Some(item) = self.item_of[element] {
+                account.absorbed[item][lane] -= volts * delivered;
             }
-            for (wave, plates) in &self.delivered {
-                let charge = |volts: &[f64]| self.storage.delivered(plates, volts);
-                let change = self.source(*wave, end) - self.source(*wave, t);
-                account.driving[lane] -= 0.5 * (charge(&from) + charge(&to)) * change;
-            }
+        }
+        for (wave, plates) in &self.delivered {
+            let charge = |volts: &[f64]| self.storage.delivered(plates, volts);
+            let change = self.source(*wave, end) - self.source(*wave, t);
+            account.driving[lane] -= 0.5 * (charge(from) + charge(to)) * change;
         }
     }
 }

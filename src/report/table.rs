@@ -71,10 +71,10 @@ pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
         );
         row.push(optional(s.ess_min, 0));
         row.push(optional(s.rhat_max, 4));
-        row.push(
-            s.predicted_bias
-                .map_or_else(|| "-".to_owned(), |b| format!("{:.2} %", (1e4 * b).round() / 100.0 + 0.0)),
-        );
+        row.push(s.predicted_bias.map_or_else(
+            || "-".to_owned(),
+            |b| format!("{:.2} %", (1e4 * b).round() / 100.0 + 0.0),
+        ));
         row.push(
             s.device_seconds
                 .map_or_else(|| "-".to_owned(), |t| format_si(t, "s")),

@@ -71,6 +71,8 @@ pub(super) struct Reader {
     pub quiet: BTreeSet<String>,
     pub all_quiet: bool,
     pub prescriptions: BTreeMap<String, Calculus>,
+    /// Elements that `*@` lines name, to be found once all are read.
+    named: Vec<(Line, String)>,
     pub temperature: f64,
     pub transient: Option<Transient>,
     pub warnings: Vec<String>,
@@ -146,6 +148,11 @@ pub fn read_with(text: &str, overrides: &BTreeMap<String, f64>) -> Result<Deck> 
     }
     for line in &elements {
         reader.element(line, &scope, 0)?;
+    }
+    for (line, name) in &reader.named {
+        if !reader.names.contains(name) {
+            return Err(refused(line, &format!("the unknown element \"{name}\"")));
+        }
     }
     for (number, name, coils, k) in std::mem::take(&mut reader.mutuals) {
         let line = Line {
@@ -332,6 +339,8 @@ impl Reader {
         match word(0) {
             "noise" if word(1) == "off" => {
                 self.quiet.extend(list[2..].iter().cloned());
+                let named = list[2..].iter().map(|name| (line.clone(), name.clone()));
+                self.named.extend(named);
                 self.all_quiet |= list.len() == 2;
             }
             "noise" if word(1) == "on" => {}
@@ -342,7 +351,17 @@ impl Reader {
                     "anti-ito" => Calculus::AntiIto,
                     _ => return Err(wanted("the prescription (ito, stratonovich or anti-ito)")),
                 };
+                // The last part of a name says what it is: x1.d2 is a diode.
+                if !word(1)
+                    .rsplit('.')
+                    .next()
+                    .is_some_and(|n| n.starts_with('d'))
+                {
+                    let why = "a prescription for anything but a diode (other elements of a netlist have no choice of one)";
+                    return Err(wanted(why));
+                }
                 self.prescriptions.insert(word(1).to_owned(), calculus);
+                self.named.push((line.clone(), word(1).to_owned()));
             }
             "chains" => {
                 let count = word(1).parse().ok().filter(|&n: &usize| n > 0);
