@@ -41,6 +41,8 @@ pub struct Item {
 
 /// Work on a circuit that has an equilibrium e^{−H/kT} whenever its voltage sources stand still: one temperature, nothing
 /// active, no steady current. H = U − Σ_k V_k q_k is a function of state, q_k being the charge that source k has delivered.
+/// Diodes and transistors have that law exactly only charge by charge; their Langevin level, which a balance follows, comes
+/// near it as a charge becomes small beside C kT/q.
 #[derive(Clone, Debug)]
 pub struct Driving {
     /// The temperature, K.
