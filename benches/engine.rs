@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::{
     Compiled, Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Noise,
-    NormalPlan, Process, Setting, Stepper, Tile, scheme,
+    NormalPlan, Process, Row, Setting, Stepper, Tile, scheme,
 };
 
 /// Steps of one iteration.
@@ -19,8 +19,8 @@ const STEPS: u64 = 64;
 /// Multiply-adds whose sums stay in registers and whose operands are in the first cache: the peak of this core.
 struct MultiplyAdd<'a> {
     factors: &'a [[f32; 4]; 64],
-    rows: &'a [[f32; LANES]; 64],
-    sums: &'a mut [[f32; LANES]; 4],
+    rows: &'a [Row<f32>; 64],
+    sums: &'a mut [Row<f32>; 4],
 }
 
 impl Kernel for MultiplyAdd<'_> {
@@ -49,8 +49,8 @@ impl<R: Compiled> Kernel for Normals<'_, R> {
 
 fn floor(c: &mut Criterion) {
     let mut group = c.benchmark_group("floor");
-    let (factors, rows) = ([[1e-3f32; 4]; 64], [[0.5f32; LANES]; 64]);
-    let mut sums = [[0.5f32; LANES]; 4];
+    let (factors, rows) = ([[1e-3f32; 4]; 64], [Row::splat(0.5f32); 64]);
+    let mut sums = [Row::splat(0.5f32); 4];
     group.throughput(Throughput::Elements(64 * 4 * LANES as u64));
     group.bench_function("fused-multiply-add-f32", |b| {
         b.iter(|| {
@@ -64,7 +64,7 @@ fn floor(c: &mut Criterion) {
     let nodes = 256;
     let plan = NormalPlan::new::<f32>(&vec![true; nodes]);
     let mut tile = Tile::<f32>::new((1, 0), 0, LANES, nodes, 0);
-    tile.noise = vec![[0.0; LANES]; nodes];
+    tile.noise = vec![Row::splat(0.0); nodes];
     group.throughput(Throughput::Elements((nodes * LANES) as u64));
     group.bench_function("normal-f32", |b| {
         b.iter(|| dispatch(Normals(&plan, black_box(&mut tile))))

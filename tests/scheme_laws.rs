@@ -304,15 +304,15 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
         let mut all = Vec::new();
         for group in 0..12 {
             let mut tile = Tile::<f64>::new((1, 1), 0, LANES, 1, 0);
-            tile.x[0] = [0.7; LANES];
+            tile.x[0] = Row::splat(0.7);
             stepper.begin(&mut tile);
             // The Brownian increments of the finest grid, added up; one stream per lane, the same for every scheme.
             let mut noise = Tile::<f64>::new((9, group), 0, LANES, 2, 0);
             let plan = NormalPlan::new::<f64>(&[true, true]);
             for _ in 0..steps {
                 // W, and the space-time area H = mean of the path above its chord, of the merged interval.
-                let (mut w, mut area) = ([0.0; LANES], [0.0; LANES]);
-                let mut both = [[0.0; LANES]; 2];
+                let (mut w, mut area) = (Row::splat(0.0), Row::splat(0.0));
+                let mut both = [Row::splat(0.0); 2];
                 for _ in 0..merge {
                     plan.fill(&mut noise.rng, &mut both);
                     for lane in 0..LANES {
@@ -323,13 +323,13 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
                 }
                 let m = merge as f64;
                 let unit_w = w.map(|w| w / m.sqrt());
-                let mut h = [0.0; LANES];
+                let mut h = Row::splat(0.0);
                 for lane in 0..LANES {
                     h[lane] = (area[lane] / m - 0.5 * w[lane]) / m.sqrt() * 12f64.sqrt();
                 }
                 stepper.step_given(&mut tile, &[unit_w, h][..sets]);
             }
-            all.extend_from_slice(&tile.x[0]);
+            all.extend_from_slice(&*tile.x[0]);
         }
         all
     };
@@ -423,10 +423,10 @@ fn end(name: &str, process: &Process, start: &[f64], steps: usize) -> Vec<f64> {
     let stepper = find(name).prepare(process, &setting).unwrap();
     let mut tile = Tile::<f64>::new((1, 1), 0, LANES, start.len(), 0);
     for (row, &start) in tile.x.iter_mut().zip(start) {
-        *row = [start; LANES];
+        *row = Row::splat(start);
     }
     stepper.begin(&mut tile);
-    let quiet = vec![[0.0; LANES]; stepper.normals()];
+    let quiet = vec![Row::splat(0.0); stepper.normals()];
     for _ in 0..steps {
         stepper.step_given(&mut tile, &quiet);
     }

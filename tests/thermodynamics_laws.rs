@@ -10,7 +10,7 @@ use thermochip::circuit::{
 };
 use thermochip::diagnostics::{bennett, jarzynski};
 use thermochip::dynamics::{
-    Branch, Calculus, Control, LANES, Law, Process, Setting, Tile, Wave, scheme,
+    Branch, Calculus, Control, LANES, Law, Process, Row, Setting, Tile, Wave, scheme,
 };
 use thermochip::testing::assertions::{Budget, agrees};
 use thermochip::units::*;
@@ -396,9 +396,9 @@ fn spring_steps(name: &str, h: f64, ahead: f64) -> Vec<(f64, f64)> {
     let mut maps = Vec::new();
     for _ in 0..steps {
         // Lane 0 starts at 1 without noise, lane 1 at 0 with ξ = 1.
-        tile.x[0] = [0.0; LANES];
+        tile.x[0] = Row::splat(0.0);
         tile.x[0][0] = 1.0;
-        let mut normals = vec![[0.0; LANES]; stepper.normals()];
+        let mut normals = vec![Row::splat(0.0); stepper.normals()];
         normals[0][1] = 1.0;
         stepper.step_given(&mut tile, &normals);
         maps.push((tile.x[0][0], tile.x[0][1]));

@@ -6,7 +6,7 @@ use super::LANES;
 use super::real::Real;
 use super::scheme::Stepper;
 use super::streams::StreamPosition;
-use super::tile::{NormalPlan, Tile};
+use super::tile::{NormalPlan, Row, Tile};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,11 +46,11 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct Passage<'a, R> {
     /// The nodes before.
-    pub before: &'a [[R; LANES]],
+    pub before: &'a [Row<R>],
     /// The nodes after.
-    pub after: &'a [[R; LANES]],
+    pub after: &'a [Row<R>],
     /// The normals of the step: see [`Stepper::shows_noise`].
-    pub normals: &'a [[R; LANES]],
+    pub normals: &'a [Row<R>],
     /// Time before, in the process's unit.
     pub time: f64,
     /// Lanes in use.
@@ -132,7 +132,7 @@ impl<R: Real> Ensemble<R> {
         &mut self,
         values: &[f64],
         width: usize,
-        rows: impl Fn(&mut Tile<R>) -> &mut Vec<[R; LANES]>,
+        rows: impl Fn(&mut Tile<R>) -> &mut Vec<Row<R>>,
     ) -> Result<()> {
         if values.len() != self.chains * width {
             let expected = format!("{} chains x {width} nodes", self.chains);
@@ -159,7 +159,7 @@ impl<R: Real> Ensemble<R> {
         self.read(|tile| if !spins { &tile.x } else { &tile.levels })
     }
 
-    fn read(&self, rows: impl Fn(&Tile<R>) -> &Vec<[R; LANES]>) -> Vec<f64> {
+    fn read(&self, rows: impl Fn(&Tile<R>) -> &Vec<Row<R>>) -> Vec<f64> {
         (0..self.chains)
             .flat_map(|chain| {
                 let rows = rows(&self.tiles[chain / LANES]);
@@ -201,7 +201,7 @@ impl<R: Real> Ensemble<R> {
         for (row, &value) in hidden_rows.iter_mut().zip(hidden) {
             row[lane] = R::from_f64(value);
         }
-        tile.memory.resize(memory.len(), [R::ZERO; LANES]);
+        tile.memory.resize(memory.len(), Row::splat(R::ZERO));
         for (row, &value) in tile.memory.iter_mut().zip(memory) {
             row[lane] = R::from_f64(value);
         }
@@ -284,7 +284,7 @@ impl<R: Real> Ensemble<R> {
             .par_iter_mut()
             .map(|tile| {
                 let mut account = open();
-                let mut normals = vec![[R::ZERO; LANES]; stepper.normals()];
+                let mut normals = vec![Row::splat(R::ZERO); stepper.normals()];
                 let mut before = tile.x.clone();
                 stepper.begin(tile);
                 for step in 0..steps {
@@ -313,7 +313,7 @@ impl<R: Real> Ensemble<R> {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        let used = |tile: &Tile<R>, row: &[R; LANES]| {
+        let used = |tile: &Tile<R>, row: &Row<R>| {
             let lanes = row[..tile.lanes].iter();
             lanes.into_iter().any(|v| !v.to_f64().is_finite())
         };

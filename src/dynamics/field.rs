@@ -4,12 +4,13 @@
 //! kick there, and the solution with M. What a clamped node does to the others is constant during a phase.
 
 use super::LANES;
-use super::force::{Force, cubic};
+use super::force::Force;
 use super::law::{Flux, FluxSlope, Loudness, Slope, Value};
 use super::linear;
 use super::process::{Branch, Calculus, Drive, Mass, Noise, Process};
 use super::real::Real;
 use super::scheme::Setting;
+use super::sweep::Sweep;
 use super::tile::{NormalPlan, Row, Tile, end_row, reserve};
 use super::triangle::Triangle;
 use super::wave::Wave;
@@ -207,7 +208,7 @@ impl<R: Real> Field<R> {
         reserve(&mut tile.force, self.rows());
         reserve(&mut tile.held, self.elements.len());
         for (element, held) in self.elements.iter().zip(&mut tile.held) {
-            *held = [R::from_f64(element.branch.offset); LANES];
+            *held = Row::splat(R::from_f64(element.branch.offset));
             for &(node, weight) in &element.branch.input {
                 if self.force.free.binary_search(&node).is_err() {
                     for lane in 0..LANES {
@@ -468,25 +469,18 @@ impl<R: Real> Field<R> {
         tile.clipped += all.sum::<u64>();
     }
 
-    /// x ← x + h F + √h S ξ, with L x and the branches already in `product`: unit mass, own noise on every node.
-    #[inline(always)]
-    pub(super) fn move_rows(
-        &self,
-        sigma: &[R],
-        noise: &[Row<R>],
-        product: &[Row<R>],
-        drive: &[Row<R>],
-        x: &mut [Row<R>],
-    ) {
-        let step = R::from_f64(self.step);
-        for row in 0..x.len() {
-            let (c, sigma) = (self.force.cubic(row), sigma[row]);
-            let (noise, product, drive, x) = (&noise[row], &product[row], &drive[row], &mut x[row]);
-            for lane in 0..LANES {
-                let force = cubic(c, x[lane], product[lane] + drive[lane]);
-                x[lane] = x[lane] + step.fma(force, sigma * noise[lane]);
-            }
-            end_row();
+    /// The fused kernel of this field, where neither masses nor noises couple rows.
+    pub(super) fn sweep(&self, process: &Process) -> Option<Sweep<R>> {
+        let (Amplitude::Diagonal(sigma), None) = (&self.amplitude, &self.mass) else {
+            return None;
+        };
+        let force = &self.force;
+        let forced = force.beyond_sparse() || !self.elements.is_empty() || !self.drives.is_empty();
+        let couplings = &force.linear;
+        let mut sweep = Sweep::new(process, &force.free, couplings, sigma, self.step, forced);
+        if force.feels_clamped() {
+            sweep.driven();
         }
+        Some(sweep)
     }
 }

@@ -17,7 +17,7 @@ pub struct Force<R> {
     cubic: Vec<[R; 3]>,
     /// `higher[k][row]`: c_{k+4}, for the rare force beyond a cubic.
     higher: Vec<Vec<R>>,
-    linear: Rows<R>,
+    pub(super) linear: Rows<R>,
     /// Constant part c_0 of each free node.
     constant: Vec<R>,
     /// Couplings to clamped nodes: per free row, (node, L).
@@ -27,8 +27,9 @@ pub struct Force<R> {
 /// Rows that the dense product computes together: their sums fill the registers.
 const BLOCK: usize = 4;
 
+/// The couplings among the free rows.
 #[derive(Clone, Debug)]
-enum Rows<R> {
+pub(super) enum Rows<R> {
     None,
     /// `[block * n + j][k]` is L of row `block * BLOCK + k`, column j; rows beyond the last are zero.
     Dense(Vec<[R; BLOCK]>),
@@ -37,6 +38,16 @@ enum Rows<R> {
         starts: Vec<usize>,
         entries: Vec<(u32, R)>,
     },
+}
+
+impl<R> Rows<R> {
+    /// Row `i`, where the couplings are sparse; dense ones have no rows to read.
+    pub fn sparse_row(&self, i: usize) -> &[(u32, R)] {
+        match self {
+            Rows::Sparse { starts, entries } => &entries[starts[i]..starts[i + 1]],
+            Rows::None | Rows::Dense(_) => &[],
+        }
+    }
 }
 
 /// ((c_3 x + c_2) x + c_1) x + rest.
@@ -48,7 +59,7 @@ pub fn cubic<R: Real>(c: [R; 3], x: R, rest: R) -> R {
 #[inline(always)]
 fn dense_product<R: Real>(blocks: &[[R; BLOCK]], x: &[Row<R>], out: &mut [Row<R>]) {
     for (out, rows) in out.chunks_mut(BLOCK).zip(blocks.chunks_exact(x.len())) {
-        let mut sums = [[R::ZERO; LANES]; BLOCK];
+        let mut sums = [Row::splat(R::ZERO); BLOCK];
         for (x, entries) in x.iter().zip(rows) {
             for k in 0..BLOCK {
                 for lane in 0..LANES {
@@ -68,7 +79,7 @@ fn sparse_product<R: Real>(
     out: &mut [Row<R>],
 ) {
     for (out, range) in out.iter_mut().zip(starts.windows(2)) {
-        let mut sum = [R::ZERO; LANES];
+        let mut sum = Row::splat(R::ZERO);
         for &(j, value) in &entries[range[0]..range[1]] {
             let x = &x[j as usize];
             for lane in 0..LANES {
@@ -156,6 +167,16 @@ impl<R: Real> Force<R> {
         }
     }
 
+    /// Whether [`Self::product`] has more than sparse couplings to add.
+    pub(super) fn beyond_sparse(&self) -> bool {
+        matches!(self.linear, Rows::Dense(_)) || !self.higher.is_empty()
+    }
+
+    /// Whether clamped nodes act on the free ones.
+    pub(super) fn feels_clamped(&self) -> bool {
+        self.clamped.iter().any(|row| !row.is_empty())
+    }
+
     /// c_0 of free row `row`.
     #[inline(always)]
     pub fn constant(&self, row: usize) -> R {
@@ -166,7 +187,7 @@ impl<R: Real> Force<R> {
     pub fn begin(&self, tile: &mut Tile<R>) {
         reserve(&mut tile.drive, self.free.len());
         for (row, drive) in tile.drive.iter_mut().enumerate() {
-            *drive = [self.constant[row]; LANES];
+            *drive = Row::splat(self.constant[row]);
             for &(node, value) in &self.clamped[row] {
                 for lane in 0..LANES {
                     drive[lane] = value * tile.x[node][lane] + drive[lane];
@@ -179,9 +200,21 @@ impl<R: Real> Force<R> {
     #[inline(always)]
     pub fn product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
         match &self.linear {
-            Rows::None => out.fill([R::ZERO; LANES]),
+            Rows::None => out.fill(Row::splat(R::ZERO)),
             Rows::Dense(blocks) => dense_product(blocks, x, out),
             Rows::Sparse { starts, entries } => sparse_product(starts, entries, x, out),
+        }
+        if !self.higher.is_empty() {
+            self.add_higher(x, out);
+        }
+    }
+
+    /// The part of [`Self::product`] that is not sparse couplings.
+    #[inline(always)]
+    pub(super) fn dense_part(&self, x: &[Row<R>], out: &mut [Row<R>]) {
+        match &self.linear {
+            Rows::Dense(blocks) => dense_product(blocks, x, out),
+            Rows::None | Rows::Sparse { .. } => out.fill(Row::splat(R::ZERO)),
         }
         if !self.higher.is_empty() {
             self.add_higher(x, out);
@@ -238,7 +271,7 @@ impl<R: Real> Force<R> {
     #[inline(always)]
     pub fn energy(&self, x: &[Row<R>], drive: &[Row<R>], force: &[Row<R>]) -> Row<R> {
         let half = R::from_f64(0.5);
-        let mut energy = [R::ZERO; LANES];
+        let mut energy = Row::splat(R::ZERO);
         let third = R::from_f64(1.0 / 3.0);
         for row in 0..self.free.len() {
             let c = self.cubic[row];

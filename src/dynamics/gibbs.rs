@@ -83,7 +83,7 @@ pub(super) fn local_input<R: Real>(
     couplings: &[(usize, R)],
     levels: &[Row<R>],
 ) -> Row<R> {
-    let mut input = [field; LANES];
+    let mut input = Row::splat(field);
     for &(j, value) in couplings {
         let level = &levels[j];
         for lane in 0..LANES {

@@ -97,7 +97,7 @@ impl<R: Real> TrapezoidStep<R> {
     fn factorise(&self, held: &[Row<R>], x: &[Row<R>], t: f64, matrix: &mut [Row<R>]) {
         let half = R::from_f64(-0.5 * self.field.step());
         for (to, &value) in matrix.iter_mut().zip(&self.base) {
-            *to = [value; LANES];
+            *to = Row::splat(value);
         }
         for (row, x) in x.iter().enumerate() {
             let to = &mut matrix[self.diagonal[row]];
@@ -149,7 +149,7 @@ impl<R: Real> OneStep<R> for TrapezoidStep<R> {
             self.factorise(&tile.held, next, t + h, matrix);
             self.lu.solve(matrix, change);
             add(1.0, change, next);
-            let mut largest = [R::ZERO; LANES];
+            let mut largest = Row::splat(R::ZERO);
             for (change, next) in change.iter().zip(&*next) {
                 for lane in 0..LANES {
                     let size = next[lane] * next[lane] + R::ONE;
@@ -171,7 +171,7 @@ impl<R: Real> OneStep<R> for TrapezoidStep<R> {
         tile.spare.copy_from_slice(next);
         if !converged {
             let nan = R::from_f64(f64::NAN);
-            tile.spare.iter_mut().for_each(|row| *row = [nan; LANES]);
+            tile.spare.iter_mut().for_each(|row| *row = Row::splat(nan));
         }
     }
 }

@@ -249,7 +249,7 @@ impl<R: Real> Part<R> for Loudness<R> {
 
 #[inline(always)]
 fn each_lane<R: Real, P: Part<R>>(law: &Law, u: &Row<R>, part: P) -> Row<R> {
-    let mut out = [R::ZERO; LANES];
+    let mut out = Row::splat(R::ZERO);
     for lane in 0..LANES {
         out[lane] = part.at(law, u[lane]);
     }

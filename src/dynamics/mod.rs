@@ -31,6 +31,7 @@ mod sparse_lu;
 mod split;
 mod stability;
 pub mod streams;
+mod sweep;
 mod telegraph;
 mod tile;
 mod triangle;

@@ -93,7 +93,9 @@ impl<R: Real> TelegraphStepper<R> {
                         .collect(),
                     offset: convert(offset),
                     drive: rows(drive, process.nodes),
-                    synapses: Box::new(EulerMaruyamaStep::new(process, &setting)?),
+                    synapses: Box::new(
+                        EulerMaruyamaStep::new("euler-maruyama", process, &setting)?.driven(),
+                    ),
                 }
             }
         };

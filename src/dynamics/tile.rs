@@ -7,8 +7,41 @@ use super::LANES;
 use super::real::Real;
 use super::streams::{Jump, PcgLanes};
 
-/// One row of lanes.
-pub type Row<R> = [R; LANES];
+/// One row of lanes, on a boundary of the cache's lines: a vector across two of them costs twice as much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
+pub struct Row<R>([R; LANES]);
+
+impl<R: Copy> Row<R> {
+    /// `value` in every lane.
+    #[inline(always)]
+    pub fn splat(value: R) -> Self {
+        Row([value; LANES])
+    }
+
+    /// `f` of every lane.
+    #[inline(always)]
+    #[must_use]
+    pub fn map(self, f: impl FnMut(R) -> R) -> Self {
+        Row(self.0.map(f))
+    }
+}
+
+impl<R> std::ops::Deref for Row<R> {
+    type Target = [R; LANES];
+
+    #[inline(always)]
+    fn deref(&self) -> &[R; LANES] {
+        &self.0
+    }
+}
+
+impl<R> std::ops::DerefMut for Row<R> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [R; LANES] {
+        &mut self.0
+    }
+}
 
 /// The state of [`LANES`] chains, and scratch rows that steppers reuse.
 #[derive(Clone, Debug)]
@@ -53,8 +86,8 @@ impl<R: Real> Tile<R> {
         levels: usize,
     ) -> Self {
         Tile {
-            x: vec![[R::ZERO; LANES]; nodes],
-            levels: vec![[R::ONE; LANES]; levels],
+            x: vec![Row::splat(R::ZERO); nodes],
+            levels: vec![Row::splat(R::ONE); levels],
             rng: PcgLanes::new(seed, domain, first as u64),
             clipped: 0,
             accepted: 0,
@@ -74,7 +107,7 @@ impl<R: Real> Tile<R> {
 /// Grows a scratch buffer to `rows`, without giving memory back.
 pub fn reserve<R: Real>(buffer: &mut Vec<Row<R>>, rows: usize) {
     buffer.clear();
-    buffer.resize(rows, [R::ZERO; LANES]);
+    buffer.resize(rows, Row::splat(R::ZERO));
 }
 
 /// Ends a row: keeps the compiler from unrolling the loop over lanes and then vectorising across rows, with gathers.
@@ -99,11 +132,12 @@ pub struct NormalPlan {
     tail: Option<Jump>,
 }
 
+/// Two nodes that share one Box–Muller pair: how far to jump before it, and their rows where they take normals.
 #[derive(Clone, Debug)]
-struct Pair {
+pub(super) struct Pair {
     skip: Option<Jump>,
-    first: Option<usize>,
-    second: Option<usize>,
+    pub first: Option<usize>,
+    pub second: Option<usize>,
 }
 
 impl NormalPlan {
@@ -137,32 +171,34 @@ impl NormalPlan {
         }
     }
 
-    /// Draws the standard normals of one step and hands them to `take(row, normals)`, row by row.
+    /// The pairs that a step draws, in their order.
+    pub(super) fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// Draws one pair of rows; `pair` is the next of [`Self::pairs`].
     #[inline(always)]
-    pub fn each<R: Real>(&self, rng: &mut PcgLanes, mut take: impl FnMut(usize, &Row<R>)) {
+    pub(super) fn draw<R: Real>(&self, rng: &mut PcgLanes, pair: &Pair) -> (Row<R>, Row<R>) {
         let mut radius = [[0u32; LANES]; 2];
         let mut angle = [[0u32; LANES]; 2];
-        for pair in &self.pairs {
-            if let Some(jump) = pair.skip {
-                rng.skip(jump);
-            }
-            uniform_words::<R>(rng, &mut radius);
-            uniform_words::<R>(rng, &mut angle);
-            let mut a = [R::ZERO; LANES];
-            let mut b = [R::ZERO; LANES];
-            for lane in 0..LANES {
-                (a[lane], b[lane]) = R::normal_pair(
-                    [radius[0][lane], radius[1][lane]],
-                    [angle[0][lane], angle[1][lane]],
-                );
-            }
-            if let Some(row) = pair.first {
-                take(row, &a);
-            }
-            if let Some(row) = pair.second {
-                take(row, &b);
-            }
+        if let Some(jump) = pair.skip {
+            rng.skip(jump);
         }
+        uniform_words::<R>(rng, &mut radius);
+        uniform_words::<R>(rng, &mut angle);
+        let (mut a, mut b) = (Row::splat(R::ZERO), Row::splat(R::ZERO));
+        for lane in 0..LANES {
+            (a[lane], b[lane]) = R::normal_pair(
+                [radius[0][lane], radius[1][lane]],
+                [angle[0][lane], angle[1][lane]],
+            );
+        }
+        (a, b)
+    }
+
+    /// Jumps over what the step leaves after its last pair.
+    #[inline(always)]
+    pub(super) fn finish(&self, rng: &mut PcgLanes) {
         if let Some(jump) = self.tail {
             rng.skip(jump);
         }
@@ -171,7 +207,16 @@ impl NormalPlan {
     /// Writes the standard normals of one step.
     #[inline(always)]
     pub fn fill<R: Real>(&self, rng: &mut PcgLanes, out: &mut [Row<R>]) {
-        self.each(rng, |row, normals| out[row] = *normals);
+        for pair in &self.pairs {
+            let (a, b) = self.draw(rng, pair);
+            if let Some(row) = pair.first {
+                out[row] = a;
+            }
+            if let Some(row) = pair.second {
+                out[row] = b;
+            }
+        }
+        self.finish(rng);
     }
 }
 
@@ -182,11 +227,11 @@ mod tests {
     fn normals<R: Real>(steps: usize, nodes: usize) -> Vec<f64> {
         let mut rng = PcgLanes::new(11, 0, 0);
         let plan = NormalPlan::new::<R>(&vec![true; nodes]);
-        let mut rows = vec![[R::ZERO; LANES]; nodes];
+        let mut rows = vec![Row::splat(R::ZERO); nodes];
         let mut all = Vec::new();
         for _ in 0..steps {
             plan.fill(&mut rng, &mut rows);
-            all.extend(rows.iter().flatten().map(|v| v.to_f64()));
+            all.extend(rows.iter().flat_map(|row| row.iter().map(|v| v.to_f64())));
         }
         all
     }
@@ -223,8 +268,8 @@ mod tests {
         let all = vec![true; nodes];
         let some: Vec<bool> = (0..nodes).map(|i| ![0, 3, 4, 5, 8].contains(&i)).collect();
         let (mut a, mut b) = (PcgLanes::new(1, 2, 3), PcgLanes::new(1, 2, 3));
-        let mut full = vec![[0.0f32; LANES]; nodes];
-        let mut part = vec![[0.0f32; LANES]; nodes];
+        let mut full = vec![Row::splat(0.0f32); nodes];
+        let mut part = vec![Row::splat(0.0f32); nodes];
         for _ in 0..3 {
             NormalPlan::new::<f32>(&all).fill(&mut a, &mut full);
             NormalPlan::new::<f32>(&some).fill(&mut b, &mut part);

@@ -22,6 +22,18 @@ pub(super) trait OneStep<R: Real>: Send + Sync {
     fn begin(&self, _tile: &mut Tile<R>) {}
     /// Moves `tile.spare` from `tile.time` by one step, with the normals in `tile.noise` (set by set).
     fn once(&self, tile: &mut Tile<R>);
+    /// The same with normals from the tile's streams, and rails; for schemes that draw them on the way.
+    #[inline(always)]
+    fn draw(&self, tile: &mut Tile<R>) {
+        let field = self.field();
+        let rows = field.noise_rows();
+        for set in 0..self.sets() {
+            let to = set * rows..(set + 1) * rows;
+            field.normals.fill(&mut tile.rng, &mut tile.noise[to]);
+        }
+        self.once(tile);
+        field.clip(tile);
+    }
 }
 
 /// A scheme's step, repeated.
@@ -31,15 +43,8 @@ pub(super) struct Walk<S>(pub S);
 /// One step with normals from the tile's streams.
 #[inline(always)]
 pub(super) fn step_once<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>, t: f64) {
-    let field = scheme.field();
-    let rows = field.noise_rows();
-    for set in 0..scheme.sets() {
-        let to = set * rows..(set + 1) * rows;
-        field.normals.fill(&mut tile.rng, &mut tile.noise[to]);
-    }
     tile.time = t;
-    scheme.once(tile);
-    field.clip(tile);
+    scheme.draw(tile);
 }
 
 pub(super) fn begin<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>) {

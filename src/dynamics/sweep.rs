@@ -1,0 +1,201 @@
+//! The fused Euler–Maruyama kernel: noise, force and store in one pass over the nodes, from one buffer into another.
+//!
+//! x'_i = x_i + c_1 x_i + c_2 x_i² + c_3 x_i³ + c_0 + Σ_j L_ij x_j + σ_i ξ_i, with h already in c and L, and √h in σ: 6 + d
+//! multiply-adds for d neighbours, beside about 45 operations for the normal. Unit mass and own noise on every node; what
+//! cannot be read row by row (dense couplings, branches) comes in as a force that was computed before.
+
+use super::LANES;
+use super::force::{Rows, cubic};
+use super::process::Process;
+use super::real::Real;
+use super::tile::{NormalPlan, Row, Tile, end_row, reserve};
+
+/// What the kernel needs of a process and a step.
+#[derive(Clone, Debug)]
+pub(super) struct Sweep<R> {
+    rows: Vec<Node<R>>,
+    /// h L, row by row: `entries[rows[i].first..rows[i].last]` = (column, value).
+    entries: Vec<(u32, R)>,
+    railed: bool,
+    step: R,
+    /// Whether `tile.force` adds to what is here.
+    forced: bool,
+    /// Whether `tile.drive`, not the same in all lanes, takes the place of c_0.
+    driven: bool,
+}
+
+/// One node's numbers, side by side: they are read once a step.
+#[derive(Clone, Copy, Debug)]
+struct Node<R> {
+    first: u32,
+    last: u32,
+    cubic: [R; 3],
+    constant: R,
+    sigma: R,
+    rail: R,
+}
+
+/// Where the kernel reads and writes.
+struct Buffers<'a, R> {
+    x: &'a [Row<R>],
+    force: &'a [Row<R>],
+    drive: &'a [Row<R>],
+}
+
+impl<R: Real> Sweep<R> {
+    /// For the free nodes `free` of a process whose noise has the amplitudes `sigma` (√h S) there. `forced`: more forces
+    /// than cells and sparse couplings.
+    pub fn new(
+        process: &Process,
+        free: &[usize],
+        couplings: &Rows<R>,
+        sigma: &[R],
+        step: f64,
+        forced: bool,
+    ) -> Self {
+        let mut entries = Vec::new();
+        let coefficient = |k: usize, i: usize| {
+            let value = process.polynomial.get(k).and_then(|c| c.get(i));
+            R::from_f64(step * value.copied().unwrap_or(0.0))
+        };
+        let h = R::from_f64(step);
+        let rows = free.iter().enumerate().map(|(row, &i)| {
+            let first = entries.len() as u32;
+            entries.extend(couplings.sparse_row(row).iter().map(|&(j, v)| (j, h * v)));
+            Node {
+                first,
+                last: entries.len() as u32,
+                cubic: [1, 2, 3].map(|k| coefficient(k, i)),
+                constant: coefficient(0, i),
+                sigma: sigma[row],
+                rail: R::from_f64(process.rails.as_ref().map_or(0.0, |rails| rails[i])),
+            }
+        });
+        Sweep {
+            rows: rows.collect(),
+            entries,
+            railed: process.rails.is_some(),
+            step: h,
+            forced,
+            driven: false,
+        }
+    }
+
+    /// Reads `tile.drive` in place of the constants from now on.
+    pub fn driven(&mut self) {
+        self.driven = true;
+    }
+
+    /// Whether it reads `tile.force`.
+    #[inline(always)]
+    pub fn forced(&self) -> bool {
+        self.forced
+    }
+
+    /// Makes room for the other buffer.
+    pub fn begin(&self, tile: &mut Tile<R>) {
+        reserve(&mut tile.work, self.rows.len());
+    }
+
+    /// One node from its normals into `out`.
+    #[inline(always)]
+    fn node(
+        &self,
+        row: usize,
+        from: &Buffers<'_, R>,
+        noise: &Row<R>,
+        out: &mut Row<R>,
+        clipped: &mut [u32; LANES],
+    ) {
+        let node = &self.rows[row];
+        let mut sum = Row::splat(R::ZERO);
+        // The first writer of `sum` reads the noise: copied from a row in memory it would be split among registers of
+        // unequal width.
+        if self.driven {
+            let drive = &from.drive[row];
+            for lane in 0..LANES {
+                sum[lane] = node.sigma.fma(noise[lane], self.step * drive[lane]);
+            }
+        } else {
+            for lane in 0..LANES {
+                sum[lane] = node.sigma.fma(noise[lane], node.constant);
+            }
+        }
+        if self.forced {
+            let force = &from.force[row];
+            for lane in 0..LANES {
+                sum[lane] = self.step.fma(force[lane], sum[lane]);
+            }
+        }
+        for &(j, value) in &self.entries[node.first as usize..node.last as usize] {
+            let x = &from.x[j as usize];
+            for lane in 0..LANES {
+                sum[lane] = value.fma(x[lane], sum[lane]);
+            }
+        }
+        let x = &from.x[row];
+        for lane in 0..LANES {
+            out[lane] = x[lane] + cubic(node.cubic, x[lane], sum[lane]);
+        }
+        if self.railed {
+            for lane in 0..LANES {
+                let limited = out[lane].clamp_abs(node.rail);
+                clipped[lane] += u32::from(limited != out[lane]);
+                out[lane] = limited;
+            }
+        }
+        end_row();
+    }
+
+    #[inline(always)]
+    fn end(&self, tile: &mut Tile<R>, clipped: &[u32; LANES]) {
+        std::mem::swap(&mut tile.spare, &mut tile.work);
+        if self.railed {
+            let used = clipped[..tile.lanes].iter();
+            tile.clipped += used.map(|&c| u64::from(c)).sum::<u64>();
+        }
+    }
+
+    /// One step with normals drawn on the way, by a plan that has no rows beyond the nodes'.
+    #[inline(always)]
+    pub fn draw(&self, plan: &NormalPlan, tile: &mut Tile<R>) {
+        let mut clipped = [0; LANES];
+        let from = Buffers {
+            x: &tile.spare,
+            force: &tile.force,
+            drive: &tile.drive,
+        };
+        for pair in plan.pairs() {
+            let (a, b) = plan.draw::<R>(&mut tile.rng, pair);
+            if let Some(row) = pair.first {
+                self.node(row, &from, &a, &mut tile.work[row], &mut clipped);
+            }
+            if let Some(row) = pair.second {
+                self.node(row, &from, &b, &mut tile.work[row], &mut clipped);
+            }
+        }
+        plan.finish(&mut tile.rng);
+        self.end(tile, &clipped);
+    }
+
+    /// One step with the normals in `tile.noise`.
+    #[inline(always)]
+    pub fn given(&self, tile: &mut Tile<R>) {
+        let mut clipped = [0; LANES];
+        let from = Buffers {
+            x: &tile.spare,
+            force: &tile.force,
+            drive: &tile.drive,
+        };
+        for row in 0..self.rows.len() {
+            self.node(
+                row,
+                &from,
+                &tile.noise[row],
+                &mut tile.work[row],
+                &mut clipped,
+            );
+        }
+        self.end(tile, &clipped);
+    }
+}
