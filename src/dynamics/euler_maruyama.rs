@@ -6,6 +6,7 @@
 use super::LANES;
 use super::field::{Field, Stage};
 use super::force::cubic;
+use super::lone::{Columns, Lone};
 use super::process::{Calculus, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, no_jumps};
@@ -47,6 +48,7 @@ pub(super) struct EulerMaruyamaStep<R> {
     field: Field<R>,
     /// Where masses and noises do not couple rows.
     sweep: Option<Sweep<R>>,
+    columns: Columns<R>,
 }
 
 impl<R: Real> EulerMaruyamaStep<R> {
@@ -58,7 +60,11 @@ impl<R: Real> EulerMaruyamaStep<R> {
         stability::check(process, setting, scheme, stability::euler)?;
         let field = Field::new(process, setting)?;
         let sweep = field.sweep(process);
-        Ok(EulerMaruyamaStep { field, sweep })
+        Ok(EulerMaruyamaStep {
+            field,
+            sweep,
+            columns: Columns::default(),
+        })
     }
 
     /// Constant forces that differ from chain to chain and from step to step: whoever asks for them writes `tile.drive`.
@@ -140,6 +146,26 @@ impl<R: Real> OneStep<R> for EulerMaruyamaStep<R> {
             Some(sweep) => sweep.given(tile),
             None => self.move_coupled(tile),
         }
+    }
+
+    #[inline(always)]
+    fn alone(&self, tile: &mut Tile<R>, steps: u64) -> bool {
+        let field = &self.field;
+        let Some(sweep) = self.sweep.as_ref().filter(|_| field.cells_only()) else {
+            return false;
+        };
+        let lone = Lone {
+            sweep,
+            columns: &self.columns,
+            dense: field.force.dense(),
+            plan: &field.normals,
+            free: &field.force.free,
+        };
+        let suits = lone.suits(tile);
+        if suits {
+            lone.advance(tile, steps);
+        }
+        suits
     }
 
     #[inline(always)]

@@ -113,7 +113,7 @@ impl<R: Real> Field<R> {
                 .collect()
         };
         let mut noise_rows = free.len();
-        let elements = process
+        let mut elements: Vec<Element<R>> = process
             .branches
             .iter()
             .map(|branch| {
@@ -142,6 +142,8 @@ impl<R: Real> Field<R> {
                 }
             })
             .collect();
+        // One law after the other, so that the choice among them is foreseen.
+        elements.sort_by_key(|element| element.branch.law.kind());
         let mut mask: Vec<bool> = setting.clamped.iter().map(|c| !c).collect();
         mask.resize(process.nodes + noise_rows - free.len(), true);
         Ok(Field {
@@ -469,13 +471,18 @@ impl<R: Real> Field<R> {
         tile.clipped += all.sum::<u64>();
     }
 
+    /// Whether cubic cells and linear couplings are all there is.
+    pub(super) fn cells_only(&self) -> bool {
+        !self.force.beyond_cubic() && self.elements.is_empty() && self.drives.is_empty()
+    }
+
     /// The fused kernel of this field, where neither masses nor noises couple rows.
     pub(super) fn sweep(&self, process: &Process) -> Option<Sweep<R>> {
         let (Amplitude::Diagonal(sigma), None) = (&self.amplitude, &self.mass) else {
             return None;
         };
         let force = &self.force;
-        let forced = force.beyond_sparse() || !self.elements.is_empty() || !self.drives.is_empty();
+        let forced = force.dense().is_some() || !self.cells_only();
         let couplings = &force.linear;
         let mut sweep = Sweep::new(process, &force.free, couplings, sigma, self.step, forced);
         if force.feels_clamped() {

@@ -4,6 +4,7 @@
 //! stay in registers, sparse ones row by row; both add in column order, so the bits are the same everywhere.
 
 use super::LANES;
+use super::dense::DenseRows;
 use super::process::{Linear, Process};
 use super::real::Real;
 use super::tile::{Row, Tile, end_row, reserve};
@@ -24,15 +25,11 @@ pub struct Force<R> {
     clamped: Vec<Vec<(usize, R)>>,
 }
 
-/// Rows that the dense product computes together: their sums fill the registers.
-const BLOCK: usize = 4;
-
 /// The couplings among the free rows.
 #[derive(Clone, Debug)]
 pub(super) enum Rows<R> {
     None,
-    /// `[block * n + j][k]` is L of row `block * BLOCK + k`, column j; rows beyond the last are zero.
-    Dense(Vec<[R; BLOCK]>),
+    Dense(DenseRows<R>),
     /// Row i has `entries[starts[i]..starts[i + 1]]`, each (column, L).
     Sparse {
         starts: Vec<usize>,
@@ -54,21 +51,6 @@ impl<R> Rows<R> {
 #[inline(always)]
 pub fn cubic<R: Real>(c: [R; 3], x: R, rest: R) -> R {
     c[2].fma(x, c[1]).fma(x, c[0]).fma(x, rest)
-}
-
-#[inline(always)]
-fn dense_product<R: Real>(blocks: &[[R; BLOCK]], x: &[Row<R>], out: &mut [Row<R>]) {
-    for (out, rows) in out.chunks_mut(BLOCK).zip(blocks.chunks_exact(x.len())) {
-        let mut sums = [Row::splat(R::ZERO); BLOCK];
-        for (x, entries) in x.iter().zip(rows) {
-            for k in 0..BLOCK {
-                for lane in 0..LANES {
-                    sums[k][lane] = entries[k].fma(x[lane], sums[k][lane]);
-                }
-            }
-        }
-        out.copy_from_slice(&sums[..out.len()]);
-    }
 }
 
 #[inline(always)]
@@ -127,13 +109,13 @@ impl<R: Real> Force<R> {
         let linear = if count == 0 {
             Rows::None
         } else if 4 * count > n * n && n > 8 {
-            let mut blocks = vec![[R::ZERO; BLOCK]; n.div_ceil(BLOCK) * n];
+            let mut matrix = vec![0.0; n * n];
             for (i, row) in inner.iter().enumerate() {
                 for &(j, value) in row {
-                    blocks[i / BLOCK * n + j][i % BLOCK] = value;
+                    matrix[i * n + j] = value.to_f64();
                 }
             }
-            Rows::Dense(blocks)
+            Rows::Dense(DenseRows::new(n, |i, j| matrix[i * n + j]))
         } else {
             let mut starts = vec![0];
             let mut entries = Vec::with_capacity(count);
@@ -167,9 +149,17 @@ impl<R: Real> Force<R> {
         }
     }
 
-    /// Whether [`Self::product`] has more than sparse couplings to add.
-    pub(super) fn beyond_sparse(&self) -> bool {
-        matches!(self.linear, Rows::Dense(_)) || !self.higher.is_empty()
+    /// Whether cells go beyond a cubic.
+    pub(super) fn beyond_cubic(&self) -> bool {
+        !self.higher.is_empty()
+    }
+
+    /// The couplings, where they are dense.
+    pub(super) fn dense(&self) -> Option<&DenseRows<R>> {
+        match &self.linear {
+            Rows::Dense(matrix) => Some(matrix),
+            Rows::None | Rows::Sparse { .. } => None,
+        }
     }
 
     /// Whether clamped nodes act on the free ones.
@@ -201,7 +191,7 @@ impl<R: Real> Force<R> {
     pub fn product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
         match &self.linear {
             Rows::None => out.fill(Row::splat(R::ZERO)),
-            Rows::Dense(blocks) => dense_product(blocks, x, out),
+            Rows::Dense(matrix) => matrix.multiply(x, out),
             Rows::Sparse { starts, entries } => sparse_product(starts, entries, x, out),
         }
         if !self.higher.is_empty() {
@@ -213,7 +203,7 @@ impl<R: Real> Force<R> {
     #[inline(always)]
     pub(super) fn dense_part(&self, x: &[Row<R>], out: &mut [Row<R>]) {
         match &self.linear {
-            Rows::Dense(blocks) => dense_product(blocks, x, out),
+            Rows::Dense(matrix) => matrix.multiply(x, out),
             Rows::None | Rows::Sparse { .. } => out.fill(Row::splat(R::ZERO)),
         }
         if !self.higher.is_empty() {

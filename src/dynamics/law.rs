@@ -84,6 +84,19 @@ fn near<R: Real>(u: R, limit: f64) -> bool {
 }
 
 impl Law {
+    /// A number for each kind of law.
+    pub(super) fn kind(&self) -> u8 {
+        match self {
+            Law::Polynomial(_) => 0,
+            Law::Exponential => 1,
+            Law::Diode => 2,
+            Law::Tanh => 3,
+            Law::SoftplusSquare => 4,
+            Law::Sine => 5,
+            Law::Saturating(_) => 6,
+        }
+    }
+
     /// f(u).
     #[inline(always)]
     pub fn value<R: Real>(&self, u: R) -> R {

@@ -7,6 +7,7 @@
 // Kernels index all rows of a step by one lane number, which keeps their arithmetic in the order of the equations.
 #![allow(clippy::needless_range_loop)]
 
+mod dense;
 mod engine;
 mod envelope;
 mod euler_maruyama;
@@ -18,6 +19,7 @@ mod implicit;
 mod jumps;
 mod law;
 pub mod linear;
+mod lone;
 mod master;
 mod metropolis;
 mod ornstein_uhlenbeck;

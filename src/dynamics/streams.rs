@@ -75,6 +75,26 @@ impl PcgLanes {
         }
     }
 
+    /// Lane `lane`'s stream in every lane, each as far ahead as its jump says.
+    #[inline(always)]
+    pub(super) fn fan(&self, lane: usize, ahead: &[Jump; LANES]) -> PcgLanes {
+        let (state, increment) = self.position(lane);
+        let mut fan = PcgLanes {
+            state: [state; LANES],
+            increment: [increment; LANES],
+        };
+        for k in 0..LANES {
+            fan.state[k] = ahead[k].from(state, increment);
+        }
+        fan
+    }
+
+    /// Moves one lane.
+    #[inline(always)]
+    pub(super) fn leap(&mut self, lane: usize, jump: Jump) {
+        self.state[lane] = jump.from(self.state[lane], self.increment[lane]);
+    }
+
     /// One word from every lane.
     #[inline(always)]
     pub fn next(&mut self, words: &mut [u32; LANES]) {
@@ -92,10 +112,7 @@ impl PcgLanes {
     #[inline(always)]
     pub fn skip(&mut self, jump: Jump) {
         for lane in 0..LANES {
-            let offset = jump.addend.wrapping_mul(self.increment[lane]);
-            self.state[lane] = self.state[lane]
-                .wrapping_mul(jump.multiplier)
-                .wrapping_add(offset);
+            self.state[lane] = jump.from(self.state[lane], self.increment[lane]);
         }
     }
 }
@@ -139,6 +156,12 @@ pub struct Jump {
 }
 
 impl Jump {
+    #[inline(always)]
+    fn from(self, state: u64, increment: u64) -> u64 {
+        let offset = self.addend.wrapping_mul(increment);
+        state.wrapping_mul(self.multiplier).wrapping_add(offset)
+    }
+
     /// Over `words` words.
     pub fn new(words: usize) -> Self {
         let mut jump = Jump {

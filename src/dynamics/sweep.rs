@@ -97,6 +97,47 @@ impl<R: Real> Sweep<R> {
         reserve(&mut tile.work, self.rows.len());
     }
 
+    /// h L of a row.
+    #[inline(always)]
+    pub fn neighbours(&self, row: usize) -> &[(u32, R)] {
+        let node = &self.rows[row];
+        &self.entries[node.first as usize..node.last as usize]
+    }
+
+    /// h (c_1, c_2, c_3) of a row.
+    #[inline(always)]
+    pub fn cell(&self, row: usize) -> [R; 3] {
+        self.rows[row].cubic
+    }
+
+    /// Noise and constant force, to which the neighbours add.
+    #[inline(always)]
+    pub fn start(&self, row: usize, noise: R, drive: R) -> R {
+        let node = &self.rows[row];
+        let constant = if self.driven {
+            self.step * drive
+        } else {
+            node.constant
+        };
+        node.sigma.fma(noise, constant)
+    }
+
+    /// A force that was computed before, on top.
+    #[inline(always)]
+    pub fn forced_by(&self, force: R, sum: R) -> R {
+        self.step.fma(force, sum)
+    }
+
+    /// `x` within the rails, and whether it was not.
+    #[inline(always)]
+    pub fn limit(&self, row: usize, x: R) -> (R, bool) {
+        if !self.railed {
+            return (x, false);
+        }
+        let limited = x.clamp_abs(self.rows[row].rail);
+        (limited, limited != x)
+    }
+
     /// One node from its normals into `out`.
     #[inline(always)]
     fn node(
@@ -107,40 +148,39 @@ impl<R: Real> Sweep<R> {
         out: &mut Row<R>,
         clipped: &mut [u32; LANES],
     ) {
-        let node = &self.rows[row];
+        // The first writer of `sum` reads the noise: a row copied from memory would be split among registers of unequal
+        // width.
         let mut sum = Row::splat(R::ZERO);
-        // The first writer of `sum` reads the noise: copied from a row in memory it would be split among registers of
-        // unequal width.
         if self.driven {
             let drive = &from.drive[row];
             for lane in 0..LANES {
-                sum[lane] = node.sigma.fma(noise[lane], self.step * drive[lane]);
+                sum[lane] = self.start(row, noise[lane], drive[lane]);
             }
         } else {
             for lane in 0..LANES {
-                sum[lane] = node.sigma.fma(noise[lane], node.constant);
+                sum[lane] = self.start(row, noise[lane], R::ZERO);
             }
         }
         if self.forced {
             let force = &from.force[row];
             for lane in 0..LANES {
-                sum[lane] = self.step.fma(force[lane], sum[lane]);
+                sum[lane] = self.forced_by(force[lane], sum[lane]);
             }
         }
-        for &(j, value) in &self.entries[node.first as usize..node.last as usize] {
+        for &(j, value) in self.neighbours(row) {
             let x = &from.x[j as usize];
             for lane in 0..LANES {
                 sum[lane] = value.fma(x[lane], sum[lane]);
             }
         }
-        let x = &from.x[row];
+        let (cell, x) = (self.cell(row), &from.x[row]);
         for lane in 0..LANES {
-            out[lane] = x[lane] + cubic(node.cubic, x[lane], sum[lane]);
+            out[lane] = x[lane] + cubic(cell, x[lane], sum[lane]);
         }
         if self.railed {
             for lane in 0..LANES {
-                let limited = out[lane].clamp_abs(node.rail);
-                clipped[lane] += u32::from(limited != out[lane]);
+                let (limited, beyond) = self.limit(row, out[lane]);
+                clipped[lane] += u32::from(beyond);
                 out[lane] = limited;
             }
         }

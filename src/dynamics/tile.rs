@@ -130,6 +130,7 @@ pub fn uniform_words<R: Real>(rng: &mut PcgLanes, words: &mut [[u32; LANES]; 2])
 pub struct NormalPlan {
     pairs: Vec<Pair>,
     tail: Option<Jump>,
+    nodes: usize,
 }
 
 /// Two nodes that share one Box–Muller pair: how far to jump before it, and their rows where they take normals.
@@ -168,7 +169,13 @@ impl NormalPlan {
         NormalPlan {
             pairs,
             tail: jump(skipped),
+            nodes: free.len(),
         }
+    }
+
+    /// Nodes with words in the stream, whether they take normals or not.
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes
     }
 
     /// The pairs that a step draws, in their order.

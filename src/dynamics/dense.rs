@@ -1,0 +1,115 @@
+//! Dense matrices times rows of chains: out_i = Σ_j A_ij x_j for all lanes, one multiply-add an entry and lane.
+//!
+//! [`BLOCK`] rows go together, their sums in registers, so a row of x is read once for all of them. That is a matrix product
+//! whose shape is fixed (n × n times n × [`LANES`]): a general library packs both operands anew at every step.
+
+use super::LANES;
+use super::real::Real;
+use super::tile::Row;
+
+/// Rows computed together: their sums fill the registers.
+const BLOCK: usize = 4;
+
+/// A square matrix in blocks of rows.
+#[derive(Clone, Debug)]
+pub(super) struct DenseRows<R> {
+    blocks: Vec<Block<R>>,
+}
+
+#[derive(Clone, Debug)]
+struct Block<R> {
+    /// `[j][k]` is A of the block's row k, column j, up to the last column that is not zero in all of them.
+    columns: Vec<[R; BLOCK]>,
+}
+
+impl<R: Real> DenseRows<R> {
+    /// The n × n matrix of `entry(i, j)`.
+    pub fn new(n: usize, entry: impl Fn(usize, usize) -> f64) -> Self {
+        let blocks = (0..n.div_ceil(BLOCK)).map(|b| {
+            let column = |j: usize| -> [f64; BLOCK] {
+                std::array::from_fn(|k| {
+                    let i = b * BLOCK + k;
+                    if i < n { entry(i, j) } else { 0.0 }
+                })
+            };
+            let mut columns: Vec<[f64; BLOCK]> = (0..n).map(column).collect();
+            while columns.last().is_some_and(|c| c.iter().all(|&v| v == 0.0)) {
+                columns.pop();
+            }
+            Block {
+                columns: columns.iter().map(|c| c.map(R::from_f64)).collect(),
+            }
+        });
+        DenseRows {
+            blocks: blocks.collect(),
+        }
+    }
+
+    /// A_ij.
+    pub fn entry(&self, i: usize, j: usize) -> R {
+        let columns = &self.blocks[i / BLOCK].columns;
+        columns.get(j).map_or(R::ZERO, |c| c[i % BLOCK])
+    }
+
+    /// out = A x.
+    #[inline(always)]
+    pub fn multiply(&self, x: &[Row<R>], out: &mut [Row<R>]) {
+        for (out, block) in out.chunks_mut(BLOCK).zip(&self.blocks) {
+            let sums = block.times(x);
+            out.copy_from_slice(&sums[..out.len()]);
+        }
+    }
+
+    /// out ← out + A x.
+    #[inline(always)]
+    pub fn add_product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
+        for (out, block) in out.chunks_mut(BLOCK).zip(&self.blocks) {
+            let sums = block.times(x);
+            for (out, sum) in out.iter_mut().zip(&sums) {
+                for lane in 0..LANES {
+                    out[lane] = out[lane] + sum[lane];
+                }
+            }
+        }
+    }
+}
+
+impl<R: Real> Block<R> {
+    #[inline(always)]
+    fn times(&self, x: &[Row<R>]) -> [Row<R>; BLOCK] {
+        let mut sums = [Row::splat(R::ZERO); BLOCK];
+        for (x, entries) in x.iter().zip(&self.columns) {
+            for k in 0..BLOCK {
+                for lane in 0..LANES {
+                    sums[k][lane] = entries[k].fma(x[lane], sums[k][lane]);
+                }
+            }
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_the_sums() {
+        let n = 7;
+        // Lower triangular, so that the blocks end early.
+        let entry = |i: usize, j: usize| if j <= i { (i * 10 + j) as f64 } else { 0.0 };
+        let matrix = DenseRows::<f64>::new(n, entry);
+        let x: Vec<Row<f64>> = (0..n).map(|j| Row::splat(1.0 + j as f64)).collect();
+        let mut out = vec![Row::splat(0.5); n];
+        matrix.add_product(&x, &mut out);
+        for (i, row) in out.iter().enumerate() {
+            let sum: f64 = (0..n).map(|j| entry(i, j) * (1.0 + j as f64)).sum();
+            assert_eq!(row[LANES - 1], 0.5 + sum);
+        }
+        matrix.multiply(&x, &mut out);
+        assert_eq!(
+            out[6][0],
+            (0..n).map(|j| entry(6, j) * (1.0 + j as f64)).sum::<f64>()
+        );
+    }
+}
