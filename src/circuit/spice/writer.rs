@@ -123,7 +123,7 @@ impl Writer<'_> {
                 }
             }
             Law::Exponential => format!("exp({u})"),
-            Law::Diode => format!("exp({u})-1"),
+            Law::Diode | Law::NonIdeal(_) => format!("exp({u})-1"),
             Law::Tanh => format!("tanh({u})"),
             Law::SoftplusSquare => format!("(ln(1+exp(0.5*({u}))))^2"),
             Law::Sine => format!("sin({u})"),
