@@ -389,5 +389,6 @@ fn an_interrupted_sweep_resumes() {
         record
     };
     assert_eq!(record(&whole), record(&broken));
+    assert_eq!(record(&whole)["charts"][0]["x"], "hot (K)");
     assert!(!broken.join("checkpoint.json").exists());
 }

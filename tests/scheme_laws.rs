@@ -465,6 +465,72 @@ fn all_schemes_agree_on_a_nonlinear_network() {
     }
 }
 
+/// V11, clock scaling (arXiv 2410.12211): a potential s times as steep with s times the noise variance is the same process,
+/// s times as fast. Step by step: the same normals give the same path at step h/s, in every scheme; with the noise left as
+/// it was they do not.
+#[test]
+fn a_steeper_potential_with_more_noise_is_a_faster_clock() {
+    let sped = |s: f64, noise: f64| {
+        let mut process = network();
+        process.waves.clear();
+        process.drives.clear();
+        process.branches[0].waves.clear();
+        process.branches[0].amplitude *= s;
+        for c in process.polynomial.iter_mut().flatten() {
+            *c *= s;
+        }
+        if let Linear::Sparse(rows) = &mut process.linear {
+            rows.iter_mut().flatten().for_each(|e| e.1 *= s);
+        }
+        process.noise = Noise::Diagonal([0.5, 0.7, 0.3].map(|b| b * noise.sqrt()).to_vec());
+        process
+    };
+    let path = |name: &str, process: &Process, h: f64| -> Option<Vec<f64>> {
+        let setting = Setting {
+            step: h,
+            clamped: &[false; 3],
+            stiffness: None,
+        };
+        let stepper = find(name).prepare(process, &setting).ok()?;
+        let mut tile = Tile::<f64>::new((1, 1), 0, LANES, 3, 0);
+        stepper.begin(&mut tile);
+        let normal = |k: usize| (k as f64 * 1.7).sin() * 1.4;
+        for step in 0..40 {
+            let sets = stepper.normals();
+            let rows = (0..sets).map(|set| [normal(step * sets + set); LANES]);
+            stepper.step_given(&mut tile, &rows.collect::<Vec<_>>());
+        }
+        Some(tile.x.iter().map(|row| row[0]).collect())
+    };
+    let mut held = Vec::new();
+    for scheme in schemes::<f64>() {
+        let name = scheme.name();
+        let Some(slow) = path(name, &sped(1.0, 1.0), 0.02) else {
+            continue;
+        };
+        for s in [0.3, 7.0] {
+            let apart = |noise: f64| {
+                let fast = path(name, &sped(s, noise), 0.02 / s).unwrap();
+                let pairs = fast.iter().zip(&slow);
+                pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            };
+            assert!(apart(s) < 1e-11, "{name} {s}: {}", apart(s));
+            assert!(apart(1.0) > 1e-2, "{name} {s}: noise as before passes");
+        }
+        held.push(name);
+    }
+    for name in [
+        "euler-maruyama",
+        "heun",
+        "shark",
+        "implicit-trapezoid",
+        "leimkuhler-matthews",
+        "strang",
+    ] {
+        assert!(held.contains(&name), "{name} refused the network: {held:?}");
+    }
+}
+
 /// Two phases with kinetic rows, sine forces between them and a drive: BAOAB's path is of order 2 and Euler's agrees.
 #[test]
 fn baoab_agrees_on_a_driven_pendulum_pair() {

@@ -75,6 +75,9 @@ pub fn check_circuit(experiment: &CircuitExperiment) -> Result<()> {
                 continue;
             }
             let mut plan = plan(experiment, &deck)?;
+            if !matches!(experiment.measure, Measure::Energy) {
+                chain_steps(&deck.circuit, &plan)?;
+            }
             // One short stretch of one chain meets every refusal of the real run.
             plan.chains = 1;
             plan.span = (0.0, plan.every);
