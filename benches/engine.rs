@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::{
     Compiled, Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Noise,
-    NormalPlan, Process, Row, Setting, Stepper, Tile, scheme,
+    NormalBits, NormalPlan, Process, Row, Setting, Stepper, Tile, scheme,
 };
 
 /// Steps of one iteration.
@@ -62,7 +62,7 @@ fn floor(c: &mut Criterion) {
         })
     });
     let nodes = 256;
-    let plan = NormalPlan::new::<f32>(&vec![true; nodes]);
+    let plan = NormalPlan::new::<f32>(&vec![true; nodes], NormalBits::Full);
     let mut tile = Tile::<f32>::new((1, 0), 0, LANES, nodes, 0);
     tile.noise = vec![Row::splat(0.0); nodes];
     group.throughput(Throughput::Elements((nodes * LANES) as u64));
@@ -164,6 +164,7 @@ fn euler_maruyama<R: Compiled>(c: &mut Criterion, precision: &str) {
             step: 0.005,
             clamped: &mask,
             stiffness: Some(20.0),
+            normals: NormalBits::Full,
         };
         let stepper = scheme::<R>("euler-maruyama")
             .and_then(|s| s.prepare(&process, &setting))

@@ -7,7 +7,7 @@ use thermochip::circuit::{
     ChargeLevel, Circuit, Conductor, Mosfet, NodeId, Row, SmallSignal, linear,
 };
 use thermochip::dynamics::{
-    self as dynamics, Calculus, Control, Ensemble, MasterEquation, Setting, Wave,
+    self as dynamics, Calculus, Control, Ensemble, MasterEquation, NormalBits, Setting, Wave,
 };
 use thermochip::testing::assertions::agrees;
 use thermochip::testing::transfer::TransferOperator;
@@ -405,6 +405,7 @@ fn telegraph_noise_has_its_lorentzian() {
         step: h,
         clamped: &[false],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = dynamics::scheme::<f64>("euler-maruyama")
         .unwrap()
@@ -699,6 +700,7 @@ fn voltage_sources_hold_their_nodes() {
         step: 0.01,
         clamped: &[false],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = dynamics::scheme::<f64>("euler-maruyama")
         .unwrap()

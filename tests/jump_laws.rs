@@ -226,6 +226,7 @@ fn run(name: &str, process: &Process, chains: usize, (step, time): (f64, f64)) -
         step,
         clamped: &clamped,
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = scheme::<f64>(name)
         .unwrap()

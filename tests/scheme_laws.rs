@@ -205,6 +205,7 @@ fn resonators_have_the_predicted_laws() {
             step: h,
             clamped: &[false; 2],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let error = find(name).prepare(&resonator(1.0, 0.1), &setting);
         error.err().map(|e| e.to_string())
@@ -280,6 +281,7 @@ fn a_nonlinear_conductor_does_not_rectify() {
             step: 0.01,
             clamped: &[false],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         assert!(
             find(name)
@@ -297,6 +299,7 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
             step: 1.0 / steps as f64,
             clamped: &[false],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let stepper = find(name).prepare(process, &setting).unwrap();
         let sets = stepper.normals();
@@ -308,7 +311,7 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
             stepper.begin(&mut tile);
             // The Brownian increments of the finest grid, added up; one stream per lane, the same for every scheme.
             let mut noise = Tile::<f64>::new((9, group), 0, LANES, 2, 0);
-            let plan = NormalPlan::new::<f64>(&[true, true]);
+            let plan = NormalPlan::new::<f64>(&[true, true], NormalBits::Full);
             for _ in 0..steps {
                 // W, and the space-time area H = mean of the path above its chord, of the merged interval.
                 let (mut w, mut area) = (Row::splat(0.0), Row::splat(0.0));
@@ -419,6 +422,7 @@ fn end(name: &str, process: &Process, start: &[f64], steps: usize) -> Vec<f64> {
         step: 1.0 / steps as f64,
         clamped: &vec![false; start.len()],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = find(name).prepare(process, &setting).unwrap();
     let mut tile = Tile::<f64>::new((1, 1), 0, LANES, start.len(), 0);
@@ -490,6 +494,7 @@ fn a_steeper_potential_with_more_noise_is_a_faster_clock() {
             step: h,
             clamped: &[false; 3],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let stepper = find(name).prepare(process, &setting).ok()?;
         let mut tile = Tile::<f64>::new((1, 1), 0, LANES, 3, 0);
@@ -497,7 +502,7 @@ fn a_steeper_potential_with_more_noise_is_a_faster_clock() {
         let normal = |k: usize| (k as f64 * 1.7).sin() * 1.4;
         for step in 0..40 {
             let sets = stepper.normals();
-            let rows = (0..sets).map(|set| [normal(step * sets + set); LANES]);
+            let rows = (0..sets).map(|set| Row::splat(normal(step * sets + set)));
             stepper.step_given(&mut tile, &rows.collect::<Vec<_>>());
         }
         Some(tile.x.iter().map(|row| row[0]).collect())

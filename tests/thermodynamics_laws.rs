@@ -11,7 +11,7 @@ use thermochip::circuit::{
 };
 use thermochip::diagnostics::{bennett, jarzynski};
 use thermochip::dynamics::{
-    Branch, Calculus, Control, LANES, Law, Process, Row, Setting, Tile, Wave, scheme,
+    Branch, Calculus, Control, LANES, Law, NormalBits, Process, Row, Setting, Tile, Wave, scheme,
 };
 use thermochip::testing::assertions::{Budget, agrees};
 use thermochip::units::*;
@@ -414,6 +414,7 @@ fn spring_steps(name: &str, h: f64, ahead: f64) -> Vec<(f64, f64)> {
         step: h,
         clamped: &[false],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = scheme::<f64>(name)
         .unwrap()

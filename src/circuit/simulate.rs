@@ -6,7 +6,7 @@ use super::element::NodeId;
 use super::netlist::{ChargeLevel, Circuit};
 use super::rows::Row;
 use crate::dynamics::{
-    Control, Ensemble, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
+    Control, Ensemble, NormalBits, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
     variance_inflation,
 };
 use crate::error::{Error, Result};
@@ -225,6 +225,7 @@ impl Prepared {
             step: self.step / self.assembly.time_unit(),
             clamped: &vec![false; levels.unwrap_or(process.nodes)],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let unit = self.assembly.time_unit();
         let prepared = scheme::<f64>(&self.scheme)?.prepare(process, &setting);

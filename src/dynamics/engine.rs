@@ -278,7 +278,7 @@ impl<R: Real> Ensemble<R> {
             let expected = "a scheme whose normals are the noise of the process";
             return Err(Error::invalid("plan.scheme", "this scheme", expected));
         }
-        let plan = NormalPlan::new::<R>(&vec![true; stepper.normals()]);
+        let plan = NormalPlan::new::<R>(&vec![true; stepper.normals()], stepper.bits());
         let accounts = self
             .tiles
             .par_iter_mut()

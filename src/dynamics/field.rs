@@ -165,7 +165,7 @@ impl<R: Real> Field<R> {
                 ),
             },
             rails: process.rails.as_ref().map(|rails| pick(rails, 1.0)),
-            normals: NormalPlan::new::<R>(&mask),
+            normals: NormalPlan::new::<R>(&mask, setting.normals),
             drives: process
                 .drives
                 .iter()

@@ -135,6 +135,7 @@ impl Law {
             Law::SoftplusSquare => 4,
             Law::Sine => 5,
             Law::Saturating(_) => 6,
+            Law::NonIdeal(_) => 7,
         }
     }
 

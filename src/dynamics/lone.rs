@@ -11,7 +11,7 @@ use super::force::cubic;
 use super::real::Real;
 use super::streams::{Jump, PcgLanes};
 use super::sweep::Sweep;
-use super::tile::{NormalPlan, Row, Tile, uniform_words};
+use super::tile::{NormalPlan, Row, Tile, normal_rows};
 use std::sync::OnceLock;
 
 /// Lanes in use up to which chains go one by one, given enough nodes to fill the lanes.
@@ -42,15 +42,18 @@ impl<R: Real> Columns<R> {
 struct Leaps {
     lanes: [Jump; LANES],
     step: Jump,
+    /// Over the other lanes' pairs.
+    batch: Jump,
     pairs: usize,
 }
 
 impl Leaps {
-    fn new<R: Real>(nodes: usize) -> Self {
-        let (pairs, words) = (nodes.div_ceil(2), 2 * R::WORDS);
+    fn new(nodes: usize, words: usize) -> Self {
+        let pairs = nodes.div_ceil(2);
         Leaps {
             lanes: std::array::from_fn(|k| Jump::new(k * words)),
             step: Jump::new(pairs * words),
+            batch: Jump::new((LANES - 1) * words),
             pairs,
         }
     }
@@ -86,7 +89,7 @@ impl<R: Real> Lone<'_, R> {
     #[inline(always)]
     pub fn advance(&self, tile: &mut Tile<R>, steps: u64) {
         let n = self.free.len();
-        let leaps = Leaps::new::<R>(self.plan.nodes());
+        let leaps = Leaps::new(self.plan.nodes(), 2 * self.plan.bits().words::<R>());
         let mut chain = Chain {
             x: vec![R::ZERO; n],
             next: vec![R::ZERO; n],
@@ -116,15 +119,11 @@ impl<R: Real> Lone<'_, R> {
     fn draw(&self, leaps: &Leaps, rng: &mut PcgLanes, lane: usize, noise: &mut [R]) {
         let mut fan = rng.fan(lane, &leaps.lanes);
         rng.leap(lane, leaps.step);
-        let far = Jump::new((LANES - 1) * 2 * R::WORDS);
-        let (mut radius, mut angle) = ([[0u32; LANES]; 2], [[0u32; LANES]; 2]);
         for out in noise.chunks_exact_mut(2 * LANES) {
-            uniform_words::<R>(&mut fan, &mut radius);
-            uniform_words::<R>(&mut fan, &mut angle);
-            fan.skip(far);
+            let (a, b) = normal_rows::<R>(&mut fan, self.plan.bits());
+            fan.skip(leaps.batch);
             for k in 0..LANES {
-                (out[2 * k], out[2 * k + 1]) =
-                    R::normal_pair([radius[0][k], radius[1][k]], [angle[0][k], angle[1][k]]);
+                (out[2 * k], out[2 * k + 1]) = (a[k], b[k]);
             }
         }
     }

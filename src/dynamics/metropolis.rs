@@ -40,7 +40,7 @@ impl<R: Real> MetropolisStepper<R> {
         Ok(MetropolisStepper {
             force: Force::new(process, setting.clamped),
             step: R::from_f64(setting.step),
-            normals: NormalPlan::new::<R>(&mask),
+            normals: NormalPlan::new::<R>(&mask, setting.normals),
         })
     }
 }

@@ -4,7 +4,7 @@ use super::LANES;
 use super::linear;
 use super::process::{Noise, Process};
 use super::scheme::{Scheme, Setting};
-use super::tile::{Row, Tile};
+use super::tile::{NormalBits, Row, Tile};
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
 
@@ -28,6 +28,7 @@ pub fn scheme_covariance(
         step: h,
         clamped: &clamped,
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = scheme.prepare(process, &setting)?;
     let normals = stepper.normals();

@@ -4,6 +4,8 @@
 //! AVX2 + FMA when the processor has them, and as it is otherwise. Fused multiply-adds are explicit, so all three give the
 //! same bits; without FMA hardware they are library calls and slow.
 
+use std::cell::Cell;
+
 /// A computation whose body is inlined into a function with more instructions enabled.
 pub trait Kernel {
     /// Runs it; implementations must be `#[inline(always)]`.
@@ -56,12 +58,24 @@ pub fn best() -> InstructionSet {
     InstructionSet::Portable
 }
 
-/// Runs `kernel` with the best instruction set.
-pub fn dispatch<K: Kernel>(kernel: K) {
-    run_with(best(), kernel);
+thread_local! {
+    static LIMIT: Cell<InstructionSet> = const { Cell::new(InstructionSet::Avx512) };
 }
 
-/// Runs `kernel` with `set` (or portably where the processor lacks it), for tests that compare the paths.
+/// Runs `work` with this thread's kernels held to `set`, for tests and benches that compare the paths.
+pub fn limited_to<T>(set: InstructionSet, work: impl FnOnce() -> T) -> T {
+    let before = LIMIT.replace(set);
+    let result = work();
+    LIMIT.set(before);
+    result
+}
+
+/// Runs `kernel` with the best instruction set.
+pub fn dispatch<K: Kernel>(kernel: K) {
+    run_with(LIMIT.get(), kernel);
+}
+
+/// Runs `kernel` with `set`, or with the best below it that the processor has.
 #[allow(unsafe_code)]
 pub fn run_with<K: Kernel>(set: InstructionSet, kernel: K) {
     let available = best();
@@ -73,7 +87,7 @@ pub fn run_with<K: Kernel>(set: InstructionSet, kernel: K) {
         },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx2 if available != InstructionSet::Portable => unsafe {
+        InstructionSet::Avx512 | InstructionSet::Avx2 if available != InstructionSet::Portable => unsafe {
             run_avx2(kernel)
         },
         _ => kernel.run(),

@@ -125,12 +125,71 @@ pub fn uniform_words<R: Real>(rng: &mut PcgLanes, words: &mut [[u32; LANES]; 2])
     }
 }
 
+/// A Box–Muller pair for every lane.
+#[inline(always)]
+pub(super) fn normal_rows<R: Real>(rng: &mut PcgLanes, bits: NormalBits) -> (Row<R>, Row<R>) {
+    match bits {
+        NormalBits::Full => pair_rows(rng),
+        NormalBits::Single => {
+            let (a, b) = pair_rows::<f32>(rng);
+            (widen(&a), widen(&b))
+        }
+    }
+}
+
+#[inline(always)]
+fn pair_rows<R: Real>(rng: &mut PcgLanes) -> (Row<R>, Row<R>) {
+    let mut radius = [[0u32; LANES]; 2];
+    let mut angle = [[0u32; LANES]; 2];
+    uniform_words::<R>(rng, &mut radius);
+    uniform_words::<R>(rng, &mut angle);
+    let (mut a, mut b) = (Row::splat(R::ZERO), Row::splat(R::ZERO));
+    for lane in 0..LANES {
+        (a[lane], b[lane]) = R::normal_pair(
+            [radius[0][lane], radius[1][lane]],
+            [angle[0][lane], angle[1][lane]],
+        );
+    }
+    (a, b)
+}
+
+#[inline(always)]
+fn widen<R: Real>(from: &Row<f32>) -> Row<R> {
+    let mut to = Row::splat(R::ZERO);
+    for lane in 0..LANES {
+        to[lane] = R::from_f64(f64::from(from[lane]));
+    }
+    to
+}
+
+/// How many random bits make a standard normal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NormalBits {
+    /// As many as the type can hold.
+    #[default]
+    Full,
+    /// Those of single precision, widened: one 32-bit word each, |z| < 6.7. Half the words and a third of the time for `f64`
+    /// states, whose sums stay exact; not for rare events.
+    Single,
+}
+
+impl NormalBits {
+    /// Words that each of a pair's two uniform numbers takes.
+    pub(super) fn words<R: Real>(self) -> usize {
+        match self {
+            NormalBits::Full => R::WORDS,
+            NormalBits::Single => f32::WORDS,
+        }
+    }
+}
+
 /// Which pairs of nodes need normals, and how far to jump in between.
 #[derive(Clone, Debug)]
 pub struct NormalPlan {
     pairs: Vec<Pair>,
     tail: Option<Jump>,
     nodes: usize,
+    bits: NormalBits,
 }
 
 /// Two nodes that share one Box–Muller pair: how far to jump before it, and their rows where they take normals.
@@ -143,8 +202,8 @@ pub(super) struct Pair {
 
 impl NormalPlan {
     /// A plan for nodes of which `free[node]` take normals; row k of the output is the k-th free node.
-    pub fn new<R: Real>(free: &[bool]) -> Self {
-        let words_per_pair = 2 * R::WORDS;
+    pub fn new<R: Real>(free: &[bool], bits: NormalBits) -> Self {
+        let words_per_pair = 2 * bits.words::<R>();
         let (mut pairs, mut skipped, mut row) = (Vec::new(), 0, 0);
         let jump = |words: usize| (words > 0).then(|| Jump::new(words));
         for pair in free.chunks(2) {
@@ -170,6 +229,7 @@ impl NormalPlan {
             pairs,
             tail: jump(skipped),
             nodes: free.len(),
+            bits,
         }
     }
 
@@ -183,24 +243,18 @@ impl NormalPlan {
         &self.pairs
     }
 
+    /// How finely it draws.
+    pub(super) fn bits(&self) -> NormalBits {
+        self.bits
+    }
+
     /// Draws one pair of rows; `pair` is the next of [`Self::pairs`].
     #[inline(always)]
     pub(super) fn draw<R: Real>(&self, rng: &mut PcgLanes, pair: &Pair) -> (Row<R>, Row<R>) {
-        let mut radius = [[0u32; LANES]; 2];
-        let mut angle = [[0u32; LANES]; 2];
         if let Some(jump) = pair.skip {
             rng.skip(jump);
         }
-        uniform_words::<R>(rng, &mut radius);
-        uniform_words::<R>(rng, &mut angle);
-        let (mut a, mut b) = (Row::splat(R::ZERO), Row::splat(R::ZERO));
-        for lane in 0..LANES {
-            (a[lane], b[lane]) = R::normal_pair(
-                [radius[0][lane], radius[1][lane]],
-                [angle[0][lane], angle[1][lane]],
-            );
-        }
-        (a, b)
+        normal_rows(rng, self.bits)
     }
 
     /// Jumps over what the step leaves after its last pair.
@@ -233,7 +287,7 @@ mod tests {
 
     fn normals<R: Real>(steps: usize, nodes: usize) -> Vec<f64> {
         let mut rng = PcgLanes::new(11, 0, 0);
-        let plan = NormalPlan::new::<R>(&vec![true; nodes]);
+        let plan = NormalPlan::new::<R>(&vec![true; nodes], NormalBits::Full);
         let mut rows = vec![Row::splat(R::ZERO); nodes];
         let mut all = Vec::new();
         for _ in 0..steps {
@@ -278,8 +332,8 @@ mod tests {
         let mut full = vec![Row::splat(0.0f32); nodes];
         let mut part = vec![Row::splat(0.0f32); nodes];
         for _ in 0..3 {
-            NormalPlan::new::<f32>(&all).fill(&mut a, &mut full);
-            NormalPlan::new::<f32>(&some).fill(&mut b, &mut part);
+            NormalPlan::new::<f32>(&all, NormalBits::Full).fill(&mut a, &mut full);
+            NormalPlan::new::<f32>(&some, NormalBits::Full).fill(&mut b, &mut part);
             let kept: Vec<Row<f32>> = (0..nodes).filter(|&i| some[i]).map(|i| full[i]).collect();
             assert_eq!(&part[..kept.len()], &kept[..]);
         }

@@ -4,7 +4,7 @@ use super::field::Field;
 use super::real::Real;
 use super::scheme::Stepper;
 use super::simd::{Kernel, dispatch};
-use super::tile::{Row, Tile, reserve};
+use super::tile::{NormalBits, Row, Tile, reserve};
 
 /// One step of a scheme on the packed free rows, from given normals.
 pub(super) trait OneStep<R: Real>: Send + Sync {
@@ -93,6 +93,10 @@ impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
 
     fn normals(&self) -> usize {
         self.0.sets() * self.0.field().noise_rows()
+    }
+
+    fn bits(&self) -> NormalBits {
+        self.0.field().normals.bits()
     }
 
     fn shows_noise(&self) -> bool {

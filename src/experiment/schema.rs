@@ -469,7 +469,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         scheme: s.word("scheme", "euler-maruyama", &crate::dynamics::scheme_names())?,
         step,
         bias_tolerance: s.positive("bias_tolerance", 0.01)?,
-        precision: s.word("precision", "f32", &["f32", "f64"])?,
+        precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,
         initial,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,

@@ -5,7 +5,7 @@ use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
 use crate::dynamics::{
-    Compiled, Ensemble, LevelInput, Setting, largest_step, scheme, variance_inflation,
+    Compiled, Ensemble, LevelInput, NormalBits, Setting, largest_step, scheme, variance_inflation,
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
@@ -31,6 +31,7 @@ pub struct AnalogSampler<R: Compiled> {
     scheme: String,
     rule: StepRule,
     stiffness: StiffnessTracker,
+    normals: NormalBits,
     follow: Follow,
 }
 
@@ -55,6 +56,7 @@ impl<R: Compiled> AnalogSampler<R> {
             programmed,
             scheme: scheme_name.to_owned(),
             rule,
+            normals: NormalBits::Full,
             follow,
         };
         let mask = vec![false; sampler.width()];
@@ -62,9 +64,17 @@ impl<R: Compiled> AnalogSampler<R> {
             step: sampler.natural_step(),
             clamped: &mask,
             stiffness: sampler.stiffness.value(),
+            normals: sampler.normals,
         };
         scheme::<R>(scheme_name)?.prepare(sampler.programmed.process(), &setting)?;
         Ok(sampler)
+    }
+
+    /// Draws normals with `bits` from now on.
+    #[must_use]
+    pub fn with_normals(mut self, bits: NormalBits) -> Self {
+        self.normals = bits;
+        self
     }
 
     /// The programmed die.
@@ -246,6 +256,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             step: h,
             clamped: &clamped,
             stiffness: self.stiffness.value(),
+            normals: self.normals,
         };
         let stepper = scheme::<R>(&self.scheme)?.prepare(self.programmed.process(), &setting)?;
         let mut recorded = self.ensemble.run(

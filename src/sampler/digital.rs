@@ -5,8 +5,8 @@ use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
 use crate::dynamics::{
-    Compiled, Ensemble, GibbsStepper, MetropolisStepper, Process, Recorded, Setting, Stepper,
-    scheme,
+    Compiled, Ensemble, GibbsStepper, MetropolisStepper, NormalBits, Process, Recorded, Setting,
+    Stepper, scheme,
 };
 use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
@@ -78,6 +78,7 @@ impl<R: Compiled> LangevinSampler<R> {
             step,
             clamped,
             stiffness: self.stiffness.value(),
+            normals: NormalBits::Full,
         };
         if self.adjusted {
             Ok(Box::new(MetropolisStepper::new(&self.process, &setting)?))

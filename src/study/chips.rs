@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::data::{self, Columns, Dataset};
+use crate::dynamics::NormalBits;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::Model;
 use crate::error::{Error, Result};
@@ -302,24 +303,17 @@ impl Prepared {
             time => StepRule::Seconds(self.seconds(time)),
         };
         let streams = (self.experiment.seed, ANALOG + domain);
-        Ok(if plan.precision == "f64" {
-            Box::new(AnalogSampler::<f64>::new(
-                programmed,
-                chains,
-                streams,
-                rule,
-                &plan.scheme,
-                follow,
-            )?)
-        } else {
-            Box::new(AnalogSampler::<f32>::new(
-                programmed,
-                chains,
-                streams,
-                rule,
-                &plan.scheme,
-                follow,
-            )?)
+        let scheme = &plan.scheme;
+        let (full, single) = (NormalBits::Full, NormalBits::Single);
+        Ok(match plan.precision.as_str() {
+            "f32" => Box::new(AnalogSampler::<f32>::new(
+                programmed, chains, streams, rule, scheme, follow,
+            )?),
+            precision => {
+                let sampler =
+                    AnalogSampler::<f64>::new(programmed, chains, streams, rule, scheme, follow)?;
+                Box::new(sampler.with_normals(if precision == "mixed" { single } else { full }))
+            }
         })
     }
 

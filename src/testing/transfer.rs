@@ -3,7 +3,7 @@
 //! (T f)(x) = E[f(x') | x] on Chebyshev nodes, the expectation by Gauss–Hermite quadrature over the normals of one real step
 //! of the real stepper. What the scheme does at a step h follows to about 1e-10, so orders of accuracy can be asserted.
 
-use crate::dynamics::{LANES, Process, Row, Scheme, Setting, Tile};
+use crate::dynamics::{LANES, NormalBits, Process, Row, Scheme, Setting, Tile};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -76,6 +76,7 @@ impl TransferOperator {
             step,
             clamped: &[false],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let stepper = scheme.prepare(process, &setting)?;
         let sets = stepper.normals();
