@@ -471,7 +471,7 @@ fn whole_steps_agree_on_every_instruction_set() {
 /// The kernels give the same bits whatever instruction set runs them.
 #[test]
 fn instruction_sets_agree_bit_for_bit() {
-    use simd::{InstructionSet, Kernel, run_with};
+    use simd::{InstructionSet, Kernel, dispatch, limited_to};
     struct Normals<'a>(&'a mut Vec<f32>);
     impl Kernel for Normals<'_> {
         #[inline(always)]
@@ -485,7 +485,7 @@ fn instruction_sets_agree_bit_for_bit() {
     }
     let run = |set| {
         let mut out = Vec::new();
-        run_with(set, Normals(&mut out));
+        limited_to(set, || dispatch(Normals(&mut out)));
         out.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
     };
     let portable = run(InstructionSet::Portable);

@@ -76,6 +76,18 @@ impl<R: Real> EulerMaruyamaStep<R> {
         self
     }
 
+    /// A step that draws its normals node by node, if it can: without noisy branches they are wanted once, in the nodes' order.
+    #[inline(always)]
+    pub fn draw_fused<const AVERAGED: bool>(&self, tile: &mut Tile<R>) -> bool {
+        let in_order = self.field.noise_rows() == self.field.rows();
+        let Some(sweep) = self.sweep.as_ref().filter(|_| in_order) else {
+            return false;
+        };
+        self.prepare(tile);
+        sweep.draw::<AVERAGED>(&self.field.normals, tile);
+        true
+    }
+
     /// Writes to `tile.force` what the step cannot take row by row.
     #[inline(always)]
     fn prepare(&self, tile: &mut Tile<R>) {
@@ -170,18 +182,10 @@ impl<R: Real> OneStep<R> for EulerMaruyamaStep<R> {
 
     #[inline(always)]
     fn draw(&self, tile: &mut Tile<R>) {
-        let plan = &self.field.normals;
-        match &self.sweep {
-            // Without noisy branches the normals are wanted once, in the nodes' order.
-            Some(sweep) if self.field.noise_rows() == self.field.rows() => {
-                self.prepare(tile);
-                sweep.draw(plan, tile);
-            }
-            _ => {
-                plan.fill(&mut tile.rng, &mut tile.noise);
-                self.once(tile);
-                self.field.clip(tile);
-            }
+        if !self.draw_fused::<false>(tile) {
+            self.field.normals.fill(&mut tile.rng, &mut tile.noise);
+            self.once(tile);
+            self.field.clip(tile);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::process::{Calculus, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, additive_only, no_jumps, no_levels};
 use super::stability;
+use super::sweep::average;
 use super::tile::{Row, Tile, reserve};
 use super::walk::{OneStep, Walk};
 use crate::error::Result;
@@ -222,14 +223,19 @@ impl<R: Real> OneStep<R> for LeimkuhlerMatthewsStep<R> {
 
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
-        let half = R::from_f64(0.5);
         for (new, old) in tile.noise.iter_mut().zip(&mut tile.memory) {
-            for lane in 0..LANES {
-                let fresh = new[lane];
-                new[lane] = half * (fresh + old[lane]);
-                old[lane] = fresh;
-            }
+            average(new, old);
         }
         self.euler.once(tile);
+    }
+
+    #[inline(always)]
+    fn draw(&self, tile: &mut Tile<R>) {
+        if !self.euler.draw_fused::<true>(tile) {
+            let field = self.field();
+            field.normals.fill(&mut tile.rng, &mut tile.noise);
+            self.once(tile);
+            field.clip(tile);
+        }
     }
 }

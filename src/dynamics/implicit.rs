@@ -76,7 +76,7 @@ impl<R: Real> TrapezoidStep<R> {
         let pattern = entries
             .iter()
             .map(|e| (e.0, e.1))
-            .chain(field.branch_pattern());
+            .chain(field.branches().pattern());
         let lu = SparseLu::new(n, pattern);
         let mut base = vec![0.0; lu.len()];
         for &(i, j, value) in &entries {
@@ -84,7 +84,7 @@ impl<R: Real> TrapezoidStep<R> {
         }
         Ok(TrapezoidStep {
             diagonal: (0..n).map(|i| lu.slot(i, i)).collect(),
-            branch_slots: field.branch_slots(|i, j| lu.slot(i, j)),
+            branch_slots: field.branches().slots(|i, j| lu.slot(i, j)),
             base: base.into_iter().map(R::from_f64).collect(),
             linear: linear::drift_matrix(process).is_some(),
             field,
@@ -105,8 +105,8 @@ impl<R: Real> TrapezoidStep<R> {
                 to[lane] = half.fma(self.field.force.curvature(row, x[lane]), to[lane]);
             }
         }
-        self.field
-            .add_branch_slopes(held, x, t, half, &self.branch_slots, matrix);
+        let (branches, slots) = (self.field.branches(), &self.branch_slots);
+        branches.add_slopes((held, x, t), half, slots, matrix);
         self.lu.factorise(matrix);
     }
 }

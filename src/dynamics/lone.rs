@@ -148,9 +148,11 @@ impl<R: Real> Lone<'_, R> {
     #[inline(always)]
     fn step(&self, chain: &mut Chain<R>, drive: &[Row<R>], lane: usize) -> u64 {
         let mut clipped = 0;
-        for (row, next) in chain.next.iter_mut().enumerate() {
-            let noise = chain.noise[self.free[row]];
-            let drive = drive[row][lane];
+        let driven = self.sweep.is_driven();
+        for (row, (next, &node)) in chain.next.iter_mut().zip(self.free).enumerate() {
+            let noise = chain.noise[node];
+            // A row of drives is a line of memory for one number.
+            let drive = if driven { drive[row][lane] } else { R::ZERO };
             let mut sum = self.sweep.start(row, noise, drive);
             if self.dense.is_some() {
                 sum = self

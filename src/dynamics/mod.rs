@@ -7,6 +7,7 @@
 // Kernels index all rows of a step by one lane number, which keeps their arithmetic in the order of the equations.
 #![allow(clippy::needless_range_loop)]
 
+mod branches;
 mod dense;
 mod engine;
 mod envelope;

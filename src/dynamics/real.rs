@@ -44,10 +44,10 @@ pub trait Real:
     fn quarter_turn(words: [u32; 2]) -> Self;
     /// (m, e) with self = m·2ᵉ, m in [√½, √2).
     fn split_exponent(self) -> (Self, Self);
-    /// self·2ᵏ for integral k in the normal range.
-    fn scale_exponent(self, k: Self) -> Self;
-    /// The nearest integer, for |self| < 2²⁰.
-    fn nearest(self) -> Self;
+    /// 1.5·2ᵇ, b the bits of the mantissa: k + this has the integer k in its low bits, for |k| < 2²⁰.
+    const SHIFTER: Self;
+    /// self·2ᵏ for k in the normal range, given as k + [`Self::SHIFTER`]: no conversion, which would saturate lane by lane.
+    fn scale_exponent(self, shifted: Self) -> Self;
     /// The sign bit flipped where the top bit of `word` is set.
     fn flip_sign(self, word: u32) -> Self;
     /// Terms kept of the Taylor series of (sin, exp).
@@ -68,18 +68,25 @@ pub trait Real:
         e.fma(Self::from_f64(LN_2), s * series(s * s, Self::LOG))
     }
 
+    /// The nearest integer, for |self| < 2²⁰.
+    #[inline(always)]
+    fn nearest(self) -> Self {
+        (self + Self::SHIFTER) - Self::SHIFTER
+    }
+
     /// eˣ, x limited to ±80.
     #[inline(always)]
     fn exp(self) -> Self {
         let x = self.clamp_abs(Self::from_f64(80.0));
-        let k = (x * Self::from_f64(LOG2_E)).nearest();
+        let shifted = x.fma(Self::from_f64(LOG2_E), Self::SHIFTER);
+        let k = shifted - Self::SHIFTER;
         // ln 2 in two parts, so that the remainder keeps its low bits.
         const HIGH: f64 = 0.693_145_751_953_125;
         let r = (-k).fma(
             Self::from_f64(LN_2 - HIGH),
             (-k).fma(Self::from_f64(HIGH), x),
         );
-        series(r, &EXP[..=Self::TERMS.1]).scale_exponent(k)
+        series(r, &EXP[..=Self::TERMS.1]).scale_exponent(shifted)
     }
 
     /// σ(x) = 1/(1 + e⁻ˣ).
@@ -251,14 +258,10 @@ impl Real for f32 {
         let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(ROOT_HALF));
         (m, e as f32)
     }
+    const SHIFTER: Self = 12_582_912.0;
     #[inline(always)]
-    fn scale_exponent(self, k: Self) -> Self {
-        f32::from_bits((self.to_bits() as i32).wrapping_add((k as i32) << 23) as u32)
-    }
-    #[inline(always)]
-    fn nearest(self) -> Self {
-        const MAGIC: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
-        (self + MAGIC) - MAGIC
+    fn scale_exponent(self, shifted: Self) -> Self {
+        f32::from_bits(self.to_bits().wrapping_add(shifted.to_bits() << 23))
     }
 }
 
@@ -341,14 +344,10 @@ impl Real for f64 {
         let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff).wrapping_add(ROOT_HALF));
         (m, e as f64)
     }
+    const SHIFTER: Self = 6_755_399_441_055_744.0;
     #[inline(always)]
-    fn scale_exponent(self, k: Self) -> Self {
-        f64::from_bits((self.to_bits() as i64).wrapping_add((k as i64) << 52) as u64)
-    }
-    #[inline(always)]
-    fn nearest(self) -> Self {
-        const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5·2⁵²
-        (self + MAGIC) - MAGIC
+    fn scale_exponent(self, shifted: Self) -> Self {
+        f64::from_bits(self.to_bits().wrapping_add(shifted.to_bits() << 52))
     }
 }
 

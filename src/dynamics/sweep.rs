@@ -86,6 +86,12 @@ impl<R: Real> Sweep<R> {
         self.driven = true;
     }
 
+    /// Whether it reads `tile.drive`.
+    #[inline(always)]
+    pub fn is_driven(&self) -> bool {
+        self.driven
+    }
+
     /// Whether it reads `tile.force`.
     #[inline(always)]
     pub fn forced(&self) -> bool {
@@ -196,9 +202,10 @@ impl<R: Real> Sweep<R> {
         }
     }
 
-    /// One step with normals drawn on the way, by a plan that has no rows beyond the nodes'.
+    /// One step with normals drawn on the way, by a plan that has no rows beyond the nodes'. `AVERAGED`: with their means with
+    /// the last step's normals, which `tile.memory` carries on.
     #[inline(always)]
-    pub fn draw(&self, plan: &NormalPlan, tile: &mut Tile<R>) {
+    pub fn draw<const AVERAGED: bool>(&self, plan: &NormalPlan, tile: &mut Tile<R>) {
         let mut clipped = [0; LANES];
         let from = Buffers {
             x: &tile.spare,
@@ -206,11 +213,18 @@ impl<R: Real> Sweep<R> {
             drive: &tile.drive,
         };
         for pair in plan.pairs() {
-            let (a, b) = plan.draw::<R>(&mut tile.rng, pair);
+            let (mut a, mut b) = plan.draw::<R>(&mut tile.rng, pair);
+            // Written out twice: a loop over the two would move their rows about.
             if let Some(row) = pair.first {
+                if AVERAGED {
+                    average(&mut a, &mut tile.memory[row]);
+                }
                 self.node(row, &from, &a, &mut tile.work[row], &mut clipped);
             }
             if let Some(row) = pair.second {
+                if AVERAGED {
+                    average(&mut b, &mut tile.memory[row]);
+                }
                 self.node(row, &from, &b, &mut tile.work[row], &mut clipped);
             }
         }
@@ -238,4 +252,16 @@ impl<R: Real> Sweep<R> {
         }
         self.end(tile, &clipped);
     }
+}
+
+/// `new` becomes the mean of both, `old` what `new` was.
+#[inline(always)]
+pub(super) fn average<R: Real>(new: &mut Row<R>, old: &mut Row<R>) {
+    let half = R::from_f64(0.5);
+    for lane in 0..LANES {
+        let fresh = new[lane];
+        new[lane] = half * (fresh + old[lane]);
+        old[lane] = fresh;
+    }
+    end_row();
 }

@@ -52,6 +52,8 @@ pub(super) fn step_once<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>, 
     scheme.draw(tile);
 }
 
+/// Prepares a tile for a phase.
+#[inline(always)]
 pub(super) fn begin<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>) {
     let field = scheme.field();
     field.begin(tile);
@@ -78,9 +80,25 @@ impl<R: Real, S: OneStep<R>> Kernel for Advance<'_, R, S> {
     }
 }
 
+/// A kernel too: what schemes prepare for a phase is arithmetic that wants fused multiply-adds.
+struct Begin<'a, R, S> {
+    scheme: &'a S,
+    tile: &'a mut Tile<R>,
+}
+
+impl<R: Real, S: OneStep<R>> Kernel for Begin<'_, R, S> {
+    #[inline(always)]
+    fn run(self) {
+        begin(self.scheme, self.tile);
+    }
+}
+
 impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
     fn begin(&self, tile: &mut Tile<R>) {
-        begin(&self.0, tile);
+        dispatch(Begin {
+            scheme: &self.0,
+            tile,
+        });
     }
 
     fn advance(&self, tile: &mut Tile<R>, steps: u64) {
