@@ -149,6 +149,7 @@ pub struct Plan {
     pub bias_tolerance: f64,
     pub precision: String,
     pub initial: Initial,
+    pub record: String,
     pub trajectory_nodes: Vec<usize>,
     pub trajectory_period: Option<String>,
 }
@@ -442,8 +443,9 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "initial",
             "trajectory_nodes",
             "trajectory_period",
+            "record",
         ],
-        &["record"],
+        &[],
     )?;
     let initial = match s.get("initial") {
         Some(toml::Value::Array(_)) => Initial::States(s.rows("initial")?.unwrap_or_default()),
@@ -471,6 +473,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         bias_tolerance: s.positive("bias_tolerance", 0.01)?,
         precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,
         initial,
+        record: s.word("record", "samples", &["samples", "moments", "both"])?,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,
     })

@@ -72,6 +72,18 @@ fn as_plan(error: Error) -> Error {
 }
 
 impl Prepared {
+    /// Whether draws are kept, without which nothing can be compared.
+    ///
+    /// # Errors
+    /// `plan.record = "moments"`.
+    pub fn has_draws(&self) -> Result<()> {
+        if self.experiment.plan.record != "moments" {
+            return Ok(());
+        }
+        let expected = "samples or both: compare needs the draws (run keeps moments alone)";
+        Err(Error::invalid("plan.record", "\"moments\"", expected).in_file(&self.experiment.file))
+    }
+
     /// Loads and checks everything that `experiment` names; writes nothing.
     ///
     /// # Errors

@@ -154,9 +154,16 @@ pub fn run(prepared: &Prepared, directory: &RunDirectory, session: &Session) -> 
     if !only.dies.is_empty() {
         only.experiment.digital.clear();
     }
+    let warnings = &mut record.warnings;
     for contender in only.contenders() {
-        let outcome = only.free_run(contender, &model, directory, session, &mut record.warnings)?;
-        record.samplers.push(outcome.record);
+        record
+            .samplers
+            .push(if only.experiment.plan.record == "moments" {
+                only.streamed_run(&contender, &model, directory, session, warnings)?
+            } else {
+                only.free_run(contender, &model, directory, session, warnings)?
+                    .record
+            });
     }
     only.trajectories(&model, directory, session)?;
     write_landscape(&model, directory)?;
