@@ -5,7 +5,7 @@
 
 use super::LANES;
 use super::real::Real;
-use super::streams::{Jump, PcgLanes};
+use super::streams::{Jump, Origin, Stream, Streams};
 
 /// One row of lanes.
 pub type Row<R> = [R; LANES];
@@ -18,7 +18,7 @@ pub struct Tile<R> {
     /// Spins, ±1.
     pub levels: Vec<Row<R>>,
     /// Streams.
-    pub rng: PcgLanes,
+    pub rng: Streams,
     /// Node-steps that hit a rail.
     pub clipped: u64,
     /// Proposals accepted (Metropolis steppers).
@@ -44,9 +44,9 @@ pub struct Tile<R> {
 }
 
 impl<R: Real> Tile<R> {
-    /// Chains `first..first + lanes` of (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
+    /// Chains `first..first + lanes` of an origin, e.g. (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
     pub fn new(
-        (seed, domain): (u64, u64),
+        origin: impl Into<Origin>,
         first: usize,
         lanes: usize,
         nodes: usize,
@@ -55,7 +55,7 @@ impl<R: Real> Tile<R> {
         Tile {
             x: vec![[R::ZERO; LANES]; nodes],
             levels: vec![[R::ONE; LANES]; levels],
-            rng: PcgLanes::new(seed, domain, first as u64),
+            rng: Streams::new(origin, first as u64),
             clipped: 0,
             accepted: 0,
             lanes,
@@ -83,20 +83,28 @@ pub fn end_row() {
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
+/// Words of a row, at cache lines: vectors that straddle two of them are slow from store to load.
+#[repr(align(64))]
+struct Words([[u32; LANES]; 2]);
+
 /// Uniform words of one row: the second word only where the type needs it.
 #[inline(always)]
-pub fn uniform_words<R: Real>(rng: &mut PcgLanes, words: &mut [[u32; LANES]; 2]) {
+pub fn uniform_words<R: Real>(rng: &mut impl Stream, words: &mut [[u32; LANES]; 2]) {
     rng.next(&mut words[0]);
     if R::WORDS == 2 {
         rng.next(&mut words[1]);
     }
 }
 
+/// How words become normals, for the record: see [`Real::normal_pair`].
+pub const NORMAL_MAP: &str = "box-muller";
+
 /// Which pairs of nodes need normals, and how far to jump in between.
 #[derive(Clone, Debug)]
 pub struct NormalPlan {
     pairs: Vec<Pair>,
     tail: Option<Jump>,
+    words: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -109,9 +117,9 @@ struct Pair {
 impl NormalPlan {
     /// A plan for nodes of which `free[node]` take normals; row k of the output is the k-th free node.
     pub fn new<R: Real>(free: &[bool]) -> Self {
-        let words_per_pair = 2 * R::WORDS;
+        let words_per_pair = 2 * R::WORDS as u64;
         let (mut pairs, mut skipped, mut row) = (Vec::new(), 0, 0);
-        let jump = |words: usize| (words > 0).then(|| Jump::new(words));
+        let jump = |words: u64| (words > 0).then(|| Jump::new(words));
         for pair in free.chunks(2) {
             if !pair.contains(&true) {
                 skipped += words_per_pair;
@@ -134,26 +142,40 @@ impl NormalPlan {
         NormalPlan {
             pairs,
             tail: jump(skipped),
+            words: words_per_pair * free.len().div_ceil(2) as u64,
         }
+    }
+
+    /// Words of its stream that a chain's step takes, whatever is clamped: step k begins at word k times this.
+    pub fn words(&self) -> u64 {
+        self.words
     }
 
     /// Draws the standard normals of one step and hands them to `take(row, normals)`, row by row.
     #[inline(always)]
-    pub fn each<R: Real>(&self, rng: &mut PcgLanes, mut take: impl FnMut(usize, &Row<R>)) {
-        let mut radius = [[0u32; LANES]; 2];
-        let mut angle = [[0u32; LANES]; 2];
+    pub fn each<R: Real>(&self, rng: &mut Streams, take: impl FnMut(usize, &Row<R>)) {
+        // The generator is chosen here and not row by row, so that PCG's states stay in registers from pair to pair.
+        match rng {
+            Streams::Pcg(lanes) => self.each_of::<R>(lanes, take),
+            Streams::ChaCha8(lanes) => self.each_of::<R>(&mut **lanes, take),
+        }
+    }
+
+    #[inline(always)]
+    fn each_of<R: Real>(&self, rng: &mut impl Stream, mut take: impl FnMut(usize, &Row<R>)) {
+        let (mut radius, mut angle) = (Words([[0; LANES]; 2]), Words([[0; LANES]; 2]));
         for pair in &self.pairs {
             if let Some(jump) = pair.skip {
                 rng.skip(jump);
             }
-            uniform_words::<R>(rng, &mut radius);
-            uniform_words::<R>(rng, &mut angle);
+            uniform_words::<R>(rng, &mut radius.0);
+            uniform_words::<R>(rng, &mut angle.0);
             let mut a = [R::ZERO; LANES];
             let mut b = [R::ZERO; LANES];
             for lane in 0..LANES {
                 (a[lane], b[lane]) = R::normal_pair(
-                    [radius[0][lane], radius[1][lane]],
-                    [angle[0][lane], angle[1][lane]],
+                    [radius.0[0][lane], radius.0[1][lane]],
+                    [angle.0[0][lane], angle.0[1][lane]],
                 );
             }
             if let Some(row) = pair.first {
@@ -170,7 +192,7 @@ impl NormalPlan {
 
     /// Writes the standard normals of one step.
     #[inline(always)]
-    pub fn fill<R: Real>(&self, rng: &mut PcgLanes, out: &mut [Row<R>]) {
+    pub fn fill<R: Real>(&self, rng: &mut Streams, out: &mut [Row<R>]) {
         self.each(rng, |row, normals| out[row] = *normals);
     }
 }
@@ -180,7 +202,7 @@ mod tests {
     use super::*;
 
     fn normals<R: Real>(steps: usize, nodes: usize) -> Vec<f64> {
-        let mut rng = PcgLanes::new(11, 0, 0);
+        let mut rng = Streams::new((11, 0), 0);
         let plan = NormalPlan::new::<R>(&vec![true; nodes]);
         let mut rows = vec![[R::ZERO; LANES]; nodes];
         let mut all = Vec::new();
@@ -222,7 +244,7 @@ mod tests {
         let nodes = 9;
         let all = vec![true; nodes];
         let some: Vec<bool> = (0..nodes).map(|i| ![0, 3, 4, 5, 8].contains(&i)).collect();
-        let (mut a, mut b) = (PcgLanes::new(1, 2, 3), PcgLanes::new(1, 2, 3));
+        let (mut a, mut b) = (Streams::new((1, 2), 3), Streams::new((1, 2), 3));
         let mut full = vec![[0.0f32; LANES]; nodes];
         let mut part = vec![[0.0f32; LANES]; nodes];
         for _ in 0..3 {
