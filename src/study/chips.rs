@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::data::{self, Columns, Dataset};
+use crate::dynamics::Origin;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::Model;
 use crate::error::{Error, Result};
@@ -287,6 +288,11 @@ impl Prepared {
         }
     }
 
+    /// The streams of a domain, by the plan's generator.
+    fn origin(&self, domain: u64) -> Origin {
+        Origin::from((self.experiment.seed, domain)).by(self.experiment.plan.generator)
+    }
+
     /// An analog sampler of a programmed die; `domain` tells its streams from others'.
     pub(super) fn analog(
         &self,
@@ -301,7 +307,7 @@ impl Prepared {
             "auto" => StepRule::Auto(tolerance),
             time => StepRule::Seconds(self.seconds(time)),
         };
-        let streams = (self.experiment.seed, ANALOG + domain);
+        let streams = self.origin(ANALOG + domain);
         Ok(if plan.precision == "f64" {
             Box::new(AnalogSampler::<f64>::new(
                 programmed,
@@ -332,7 +338,7 @@ impl Prepared {
         domain: u64,
         follow: crate::sampler::Follow,
     ) -> Result<Box<dyn Sampler>> {
-        let streams = (self.experiment.seed, DIGITAL + domain);
+        let streams = self.origin(DIGITAL + domain);
         let tolerance = self.experiment.plan.bias_tolerance;
         Ok(match digital.sampler.as_str() {
             "gibbs" => Box::new(GibbsSampler::new(model, chains, streams, follow)?),
