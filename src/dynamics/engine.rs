@@ -5,7 +5,7 @@
 use super::LANES;
 use super::real::Real;
 use super::scheme::Stepper;
-use super::streams::StreamPosition;
+use super::streams::{Origin, StreamPosition};
 use super::tile::{NormalPlan, Row, Tile};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
@@ -71,11 +71,22 @@ pub struct Ensemble<R> {
 impl<R: Real> Ensemble<R> {
     /// `chains` chains of `nodes` continuous nodes (at zero) and `levels` spins (at +1); streams from (seed, domain, chain).
     pub fn new(seed: u64, domain: u64, chains: usize, nodes: usize, levels: usize) -> Self {
+        Self::from_origin((seed, domain), chains, nodes, levels)
+    }
+
+    /// The same with streams from `origin`, which names their generator as well.
+    pub fn from_origin(
+        origin: impl Into<Origin>,
+        chains: usize,
+        nodes: usize,
+        levels: usize,
+    ) -> Self {
+        let origin = origin.into();
         let tiles = (0..chains.div_ceil(LANES))
             .map(|t| {
                 let first = t * LANES;
                 let lanes = LANES.min(chains - first);
-                Tile::new((seed, domain), first, lanes, nodes, levels)
+                Tile::new(origin, first, lanes, nodes, levels)
             })
             .collect();
         Ensemble {
@@ -218,7 +229,7 @@ impl<R: Real> Ensemble<R> {
     /// Puts the streams back.
     ///
     /// # Errors
-    /// A wrong number of them.
+    /// A wrong number of them, or streams of another generator.
     pub fn restore_streams(&mut self, positions: &[StreamPosition]) -> Result<()> {
         if positions.len() != self.chains {
             let expected = format!("{} streams, one per chain", self.chains);
@@ -227,7 +238,7 @@ impl<R: Real> Ensemble<R> {
         for (chain, &position) in positions.iter().enumerate() {
             self.tiles[chain / LANES]
                 .rng
-                .set_position(chain % LANES, position);
+                .set_position(chain % LANES, position)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::process::{LevelInput, Process};
 use super::real::Real;
 use super::scheme::Stepper;
 use super::simd::{Kernel, dispatch};
-use super::streams::Jump;
+use super::streams::{Jump, Stream};
 use super::tile::{Row, Tile, uniform_words};
 use crate::error::{Error, Result};
 
@@ -71,7 +71,7 @@ impl<R: Real> GibbsStepper<R> {
                 })
                 .collect(),
             clamped: clamped.to_vec(),
-            skip: Jump::new(R::WORDS),
+            skip: Jump::new(R::WORDS as u64),
         })
     }
 }

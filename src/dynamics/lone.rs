@@ -9,7 +9,7 @@ use super::LANES;
 use super::dense::DenseRows;
 use super::force::cubic;
 use super::real::Real;
-use super::streams::{Jump, PcgLanes};
+use super::streams::{Jump, PcgLanes, Stream, Streams};
 use super::sweep::Sweep;
 use super::tile::{NormalPlan, Row, Tile, normal_rows};
 use std::sync::OnceLock;
@@ -48,12 +48,12 @@ struct Leaps {
 }
 
 impl Leaps {
-    fn new(nodes: usize, words: usize) -> Self {
+    fn new(nodes: usize, words: u64) -> Self {
         let pairs = nodes.div_ceil(2);
         Leaps {
-            lanes: std::array::from_fn(|k| Jump::new(k * words)),
-            step: Jump::new(pairs * words),
-            batch: Jump::new((LANES - 1) * words),
+            lanes: std::array::from_fn(|k| Jump::new(k as u64 * words)),
+            step: Jump::new(pairs as u64 * words),
+            batch: Jump::new((LANES - 1) as u64 * words),
             pairs,
         }
     }
@@ -80,16 +80,20 @@ pub(super) struct Lone<'a, R> {
 }
 
 impl<R: Real> Lone<'_, R> {
-    /// Whether `tile` is advanced faster chain by chain.
+    /// Whether `tile` is advanced faster chain by chain (PCG's streams alone can be fanned out).
     pub fn suits(&self, tile: &Tile<R>) -> bool {
-        tile.lanes <= FEW && self.free.len() >= ENOUGH
+        let pcg = matches!(tile.rng, Streams::Pcg(_));
+        pcg && tile.lanes <= FEW && self.free.len() >= ENOUGH
     }
 
     /// Takes `steps` steps of every chain in use.
     #[inline(always)]
     pub fn advance(&self, tile: &mut Tile<R>, steps: u64) {
+        let Streams::Pcg(rng) = &mut tile.rng else {
+            return;
+        };
         let n = self.free.len();
-        let leaps = Leaps::new(self.plan.nodes(), 2 * self.plan.bits().words::<R>());
+        let leaps = Leaps::new(self.plan.nodes(), 2 * self.plan.bits().words::<R>() as u64);
         let mut chain = Chain {
             x: vec![R::ZERO; n],
             next: vec![R::ZERO; n],
@@ -102,7 +106,7 @@ impl<R: Real> Lone<'_, R> {
             }
             let mut clipped = 0;
             for _ in 0..steps {
-                self.draw(&leaps, &mut tile.rng, lane, &mut chain.noise);
+                self.draw(&leaps, rng, lane, &mut chain.noise);
                 self.dense_force(&mut chain);
                 clipped += self.step(&mut chain, &tile.drive, lane);
                 std::mem::swap(&mut chain.x, &mut chain.next);

@@ -59,7 +59,8 @@ pub use process::{
 pub use real::Real;
 pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
 pub use split::{Baoab, Strang};
-pub use tile::{NormalBits, NormalPlan, Row, Tile};
+pub use streams::{Generator, Origin};
+pub use tile::{NORMAL_MAP, NormalBits, NormalPlan, Row, Tile};
 pub use wave::Wave;
 
 /// Chains that run side by side in a tile.

@@ -8,6 +8,7 @@ use super::LANES;
 use super::force::{Rows, cubic};
 use super::process::Process;
 use super::real::Real;
+use super::streams::{Stream, Streams};
 use super::tile::{NormalPlan, Row, Tile, end_row, reserve};
 
 /// What the kernel needs of a process and a step.
@@ -212,24 +213,40 @@ impl<R: Real> Sweep<R> {
             force: &tile.force,
             drive: &tile.drive,
         };
+        let to = (&mut tile.work[..], &mut tile.memory[..], &mut clipped);
+        // The generator is chosen once a step, so that its states stay in registers.
+        match &mut tile.rng {
+            Streams::Pcg(lanes) => self.draw_from::<AVERAGED>(plan, lanes, &from, to),
+            Streams::ChaCha8(lanes) => self.draw_from::<AVERAGED>(plan, &mut **lanes, &from, to),
+        }
+        self.end(tile, &clipped);
+    }
+
+    #[inline(always)]
+    fn draw_from<const AVERAGED: bool>(
+        &self,
+        plan: &NormalPlan,
+        rng: &mut impl Stream,
+        from: &Buffers<'_, R>,
+        (out, memory, clipped): (&mut [Row<R>], &mut [Row<R>], &mut [u32; LANES]),
+    ) {
         for pair in plan.pairs() {
-            let (mut a, mut b) = plan.draw::<R>(&mut tile.rng, pair);
+            let (mut a, mut b) = plan.draw::<R>(rng, pair);
             // Written out twice: a loop over the two would move their rows about.
             if let Some(row) = pair.first {
                 if AVERAGED {
-                    average(&mut a, &mut tile.memory[row]);
+                    average(&mut a, &mut memory[row]);
                 }
-                self.node(row, &from, &a, &mut tile.work[row], &mut clipped);
+                self.node(row, from, &a, &mut out[row], clipped);
             }
             if let Some(row) = pair.second {
                 if AVERAGED {
-                    average(&mut b, &mut tile.memory[row]);
+                    average(&mut b, &mut memory[row]);
                 }
-                self.node(row, &from, &b, &mut tile.work[row], &mut clipped);
+                self.node(row, from, &b, &mut out[row], clipped);
             }
         }
-        plan.finish(&mut tile.rng);
-        self.end(tile, &clipped);
+        plan.finish(rng);
     }
 
     /// One step with the normals in `tile.noise`.

@@ -12,7 +12,7 @@ use super::process::{LevelInput, Linear, Process};
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
 use super::simd::{Kernel, dispatch};
-use super::streams::Jump;
+use super::streams::{Jump, Stream};
 use super::tile::{Row, Tile, uniform_words};
 use super::walk::{self, OneStep};
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ impl<R: Real> TelegraphStepper<R> {
                 .map(|tau| R::from_f64(-(-setting.step / tau).exp_m1()))
                 .collect(),
             clamped: setting.clamped.to_vec(),
-            skip: Jump::new(R::WORDS),
+            skip: Jump::new(R::WORDS as u64),
             input,
             step: setting.step,
         })

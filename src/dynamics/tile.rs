@@ -5,7 +5,7 @@
 
 use super::LANES;
 use super::real::Real;
-use super::streams::{Jump, PcgLanes};
+use super::streams::{Jump, Origin, Stream, Streams};
 
 /// One row of lanes, on a boundary of the cache's lines: a vector across two of them costs twice as much.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +51,7 @@ pub struct Tile<R> {
     /// Spins, ±1.
     pub levels: Vec<Row<R>>,
     /// Streams.
-    pub rng: PcgLanes,
+    pub rng: Streams,
     /// Node-steps that hit a rail.
     pub clipped: u64,
     /// Proposals accepted (Metropolis steppers).
@@ -77,9 +77,9 @@ pub struct Tile<R> {
 }
 
 impl<R: Real> Tile<R> {
-    /// Chains `first..first + lanes` of (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
+    /// Chains `first..first + lanes` of an origin, e.g. (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
     pub fn new(
-        (seed, domain): (u64, u64),
+        origin: impl Into<Origin>,
         first: usize,
         lanes: usize,
         nodes: usize,
@@ -88,7 +88,7 @@ impl<R: Real> Tile<R> {
         Tile {
             x: vec![Row::splat(R::ZERO); nodes],
             levels: vec![Row::splat(R::ONE); levels],
-            rng: PcgLanes::new(seed, domain, first as u64),
+            rng: Streams::new(origin, first as u64),
             clipped: 0,
             accepted: 0,
             lanes,
@@ -116,9 +116,13 @@ pub fn end_row() {
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
+/// Words of a row, at cache lines: vectors that straddle two of them are slow from store to load.
+#[repr(align(64))]
+struct Words([[u32; LANES]; 2]);
+
 /// Uniform words of one row: the second word only where the type needs it.
 #[inline(always)]
-pub fn uniform_words<R: Real>(rng: &mut PcgLanes, words: &mut [[u32; LANES]; 2]) {
+pub fn uniform_words<R: Real>(rng: &mut impl Stream, words: &mut [[u32; LANES]; 2]) {
     rng.next(&mut words[0]);
     if R::WORDS == 2 {
         rng.next(&mut words[1]);
@@ -127,7 +131,7 @@ pub fn uniform_words<R: Real>(rng: &mut PcgLanes, words: &mut [[u32; LANES]; 2])
 
 /// A Box–Muller pair for every lane.
 #[inline(always)]
-pub(super) fn normal_rows<R: Real>(rng: &mut PcgLanes, bits: NormalBits) -> (Row<R>, Row<R>) {
+pub(super) fn normal_rows<R: Real>(rng: &mut impl Stream, bits: NormalBits) -> (Row<R>, Row<R>) {
     match bits {
         NormalBits::Full => pair_rows(rng),
         NormalBits::Single => {
@@ -138,16 +142,15 @@ pub(super) fn normal_rows<R: Real>(rng: &mut PcgLanes, bits: NormalBits) -> (Row
 }
 
 #[inline(always)]
-fn pair_rows<R: Real>(rng: &mut PcgLanes) -> (Row<R>, Row<R>) {
-    let mut radius = [[0u32; LANES]; 2];
-    let mut angle = [[0u32; LANES]; 2];
-    uniform_words::<R>(rng, &mut radius);
-    uniform_words::<R>(rng, &mut angle);
+fn pair_rows<R: Real>(rng: &mut impl Stream) -> (Row<R>, Row<R>) {
+    let (mut radius, mut angle) = (Words([[0; LANES]; 2]), Words([[0; LANES]; 2]));
+    uniform_words::<R>(rng, &mut radius.0);
+    uniform_words::<R>(rng, &mut angle.0);
     let (mut a, mut b) = (Row::splat(R::ZERO), Row::splat(R::ZERO));
     for lane in 0..LANES {
         (a[lane], b[lane]) = R::normal_pair(
-            [radius[0][lane], radius[1][lane]],
-            [angle[0][lane], angle[1][lane]],
+            [radius.0[0][lane], radius.0[1][lane]],
+            [angle.0[0][lane], angle.0[1][lane]],
         );
     }
     (a, b)
@@ -183,6 +186,9 @@ impl NormalBits {
     }
 }
 
+/// How words become normals, for the record: see [`Real::normal_pair`].
+pub const NORMAL_MAP: &str = "box-muller";
+
 /// Which pairs of nodes need normals, and how far to jump in between.
 #[derive(Clone, Debug)]
 pub struct NormalPlan {
@@ -203,9 +209,9 @@ pub(super) struct Pair {
 impl NormalPlan {
     /// A plan for nodes of which `free[node]` take normals; row k of the output is the k-th free node.
     pub fn new<R: Real>(free: &[bool], bits: NormalBits) -> Self {
-        let words_per_pair = 2 * bits.words::<R>();
+        let words_per_pair = 2 * bits.words::<R>() as u64;
         let (mut pairs, mut skipped, mut row) = (Vec::new(), 0, 0);
-        let jump = |words: usize| (words > 0).then(|| Jump::new(words));
+        let jump = |words: u64| (words > 0).then(|| Jump::new(words));
         for pair in free.chunks(2) {
             if !pair.contains(&true) {
                 skipped += words_per_pair;
@@ -233,6 +239,11 @@ impl NormalPlan {
         }
     }
 
+    /// Words of its stream that a chain's step takes, whatever is clamped: step k begins at word k times this.
+    pub fn words<R: Real>(&self) -> u64 {
+        (2 * self.bits.words::<R>() * self.nodes.div_ceil(2)) as u64
+    }
+
     /// Nodes with words in the stream, whether they take normals or not.
     pub(super) fn nodes(&self) -> usize {
         self.nodes
@@ -250,7 +261,7 @@ impl NormalPlan {
 
     /// Draws one pair of rows; `pair` is the next of [`Self::pairs`].
     #[inline(always)]
-    pub(super) fn draw<R: Real>(&self, rng: &mut PcgLanes, pair: &Pair) -> (Row<R>, Row<R>) {
+    pub(super) fn draw<R: Real>(&self, rng: &mut impl Stream, pair: &Pair) -> (Row<R>, Row<R>) {
         if let Some(jump) = pair.skip {
             rng.skip(jump);
         }
@@ -259,7 +270,7 @@ impl NormalPlan {
 
     /// Jumps over what the step leaves after its last pair.
     #[inline(always)]
-    pub(super) fn finish(&self, rng: &mut PcgLanes) {
+    pub(super) fn finish(&self, rng: &mut impl Stream) {
         if let Some(jump) = self.tail {
             rng.skip(jump);
         }
@@ -267,7 +278,16 @@ impl NormalPlan {
 
     /// Writes the standard normals of one step.
     #[inline(always)]
-    pub fn fill<R: Real>(&self, rng: &mut PcgLanes, out: &mut [Row<R>]) {
+    pub fn fill<R: Real>(&self, rng: &mut Streams, out: &mut [Row<R>]) {
+        // The generator is chosen here and not row by row, so that PCG's states stay in registers from pair to pair.
+        match rng {
+            Streams::Pcg(lanes) => self.fill_from(lanes, out),
+            Streams::ChaCha8(lanes) => self.fill_from(&mut **lanes, out),
+        }
+    }
+
+    #[inline(always)]
+    fn fill_from<R: Real>(&self, rng: &mut impl Stream, out: &mut [Row<R>]) {
         for pair in &self.pairs {
             let (a, b) = self.draw(rng, pair);
             if let Some(row) = pair.first {
@@ -286,7 +306,7 @@ mod tests {
     use super::*;
 
     fn normals<R: Real>(steps: usize, nodes: usize) -> Vec<f64> {
-        let mut rng = PcgLanes::new(11, 0, 0);
+        let mut rng = Streams::new((11, 0), 0);
         let plan = NormalPlan::new::<R>(&vec![true; nodes], NormalBits::Full);
         let mut rows = vec![Row::splat(R::ZERO); nodes];
         let mut all = Vec::new();
@@ -328,7 +348,7 @@ mod tests {
         let nodes = 9;
         let all = vec![true; nodes];
         let some: Vec<bool> = (0..nodes).map(|i| ![0, 3, 4, 5, 8].contains(&i)).collect();
-        let (mut a, mut b) = (PcgLanes::new(1, 2, 3), PcgLanes::new(1, 2, 3));
+        let (mut a, mut b) = (Streams::new((1, 2), 3), Streams::new((1, 2), 3));
         let mut full = vec![Row::splat(0.0f32); nodes];
         let mut part = vec![Row::splat(0.0f32); nodes];
         for _ in 0..3 {

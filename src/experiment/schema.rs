@@ -3,6 +3,7 @@
 use super::circuit::CircuitExperiment;
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::reader::{Section, seconds};
+use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use crate::training::{Method, OptimiserKind};
 use serde::Serialize;
@@ -148,6 +149,7 @@ pub struct Plan {
     pub step: String,
     pub bias_tolerance: f64,
     pub precision: String,
+    pub generator: Generator,
     pub initial: Initial,
     pub record: String,
     pub trajectory_nodes: Vec<usize>,
@@ -440,6 +442,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "step",
             "bias_tolerance",
             "precision",
+            "generator",
             "initial",
             "trajectory_nodes",
             "trajectory_period",
@@ -458,6 +461,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "at least one state",
         ));
     }
+    let default = Generator::default().name();
     let optional_time = |key: &str| s.get(key).map(|_| s.time(key, "")).transpose();
     let step = match s.get("step") {
         Some(toml::Value::String(word)) if word == "auto" => "auto".to_owned(),
@@ -472,6 +476,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         step,
         bias_tolerance: s.positive("bias_tolerance", 0.01)?,
         precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,
+        generator: Generator::named(&s.word("generator", default, &Generator::names())?)?,
         initial,
         record: s.word("record", "samples", &["samples", "moments", "both"])?,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),

@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::data::{self, Columns, Dataset};
-use crate::dynamics::NormalBits;
 use crate::dynamics::streams::chain_rng;
+use crate::dynamics::{NormalBits, Origin};
 use crate::energy::Model;
 use crate::error::{Error, Result};
 use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
@@ -300,6 +300,11 @@ impl Prepared {
         }
     }
 
+    /// The streams of a domain, by the plan's generator.
+    fn origin(&self, domain: u64) -> Origin {
+        Origin::from((self.experiment.seed, domain)).by(self.experiment.plan.generator)
+    }
+
     /// An analog sampler of a programmed die; `domain` tells its streams from others'.
     pub(super) fn analog(
         &self,
@@ -314,7 +319,7 @@ impl Prepared {
             "auto" => StepRule::Auto(tolerance),
             time => StepRule::Seconds(self.seconds(time)),
         };
-        let streams = (self.experiment.seed, ANALOG + domain);
+        let streams = self.origin(ANALOG + domain);
         let scheme = &plan.scheme;
         let (full, single) = (NormalBits::Full, NormalBits::Single);
         Ok(match plan.precision.as_str() {
@@ -338,7 +343,7 @@ impl Prepared {
         domain: u64,
         follow: crate::sampler::Follow,
     ) -> Result<Box<dyn Sampler>> {
-        let streams = (self.experiment.seed, DIGITAL + domain);
+        let streams = self.origin(DIGITAL + domain);
         let tolerance = self.experiment.plan.bias_tolerance;
         Ok(match digital.sampler.as_str() {
             "gibbs" => Box::new(GibbsSampler::new(model, chains, streams, follow)?),
