@@ -1,7 +1,8 @@
 //! How the time of a node-step grows: with nodes, neighbours, chains and threads; what starting costs; what a large array needs.
 //!
 //! Not a criterion bench (the curves would take an hour): the least of a few repeats each, and the cost of one normal measured
-//! in the same run to divide by. `cargo bench --bench scaling [large]`; `large` adds the array of 250,000 nodes × 64 chains.
+//! in the same run to divide by. `cargo bench --bench scaling [startup | large]`: everything but the large array, only
+//! what starting costs, or only the array of 250,000 nodes × 64 chains.
 
 mod common;
 
@@ -168,8 +169,12 @@ fn large() {
 }
 
 fn main() {
-    if std::env::args().any(|a| a == "large") {
-        return large();
+    for word in std::env::args() {
+        match word.as_str() {
+            "large" => return large(),
+            "startup" => return startup(),
+            _ => (),
+        }
     }
     let unit = normal();
     println!("one normal: {:.3} ns", unit * 1e9);
