@@ -7,6 +7,7 @@
 // Kernels index all rows of a step by one lane number, which keeps their arithmetic in the order of the equations.
 #![allow(clippy::needless_range_loop)]
 
+mod draw;
 mod engine;
 mod envelope;
 mod euler_maruyama;
@@ -15,12 +16,17 @@ mod field;
 mod force;
 mod gibbs;
 mod implicit;
+mod inputs;
 mod jumps;
+mod lanes;
 mod law;
 pub mod linear;
 mod master;
 mod metropolis;
+mod one_chain;
 mod ornstein_uhlenbeck;
+mod plane_sweep;
+mod planes;
 mod probe;
 mod process;
 mod propagator;

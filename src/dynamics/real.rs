@@ -216,7 +216,8 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn scale_exponent(self, k: Self) -> Self {
-        f32::from_bits((self.to_bits() as i32).wrapping_add((k as i32) << 23) as u32)
+        // The low bits of k + 1.5·2²³ are those of the integer; a cast that saturates would not vectorise.
+        f32::from_bits(self.to_bits().wrapping_add((k + 12_582_912.0).to_bits() << 23))
     }
     #[inline(always)]
     fn nearest(self) -> Self {
@@ -272,7 +273,8 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn scale_exponent(self, k: Self) -> Self {
-        f64::from_bits((self.to_bits() as i64).wrapping_add((k as i64) << 52) as u64)
+        let k = (k + 6_755_399_441_055_744.0).to_bits();
+        f64::from_bits(self.to_bits().wrapping_add(k << 52))
     }
     #[inline(always)]
     fn nearest(self) -> Self {
