@@ -161,6 +161,8 @@ fn compare_writes_what_the_contract_says_with_the_same_bits_for_any_threads() {
     ] {
         assert!(run.get(key).is_some(), "run.json has no {key}");
     }
+    assert_eq!(run["seeds"]["generator"], "pcg");
+    assert_eq!(run["seeds"]["normals"], "box-muller");
     let samplers = run["samplers"].as_array().unwrap();
     assert_eq!(samplers.len(), 3);
     for (sampler, name) in samplers.iter().zip(names) {
@@ -229,6 +231,31 @@ fn trained_parameters_can_be_loaded() {
     let ran = scratch.path().join("ran");
     thermochip(&["run", text(&next), "--out", text(&ran), "--quiet"]);
     assert!(ran.join("samples-analog-ideal.npz").exists());
+}
+
+/// The plan's generator draws every sampler's noise and is named in the record; the default one is what absence means.
+#[test]
+fn the_plan_chooses_the_generator() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |name: &str, generator: &str| {
+        let (file, out) = (scratch.path().join("g.toml"), scratch.path().join(name));
+        fs::write(
+            &file,
+            GAUSSIAN.replace("chains", &format!("{generator}chains")),
+        )
+        .unwrap();
+        thermochip(&["compare", text(&file), "--out", text(&out), "--quiet"]);
+        let record = json(&out.join("run.json"));
+        let samples = ["analog-ideal", "mala"]
+            .map(|name| fs::read(out.join(format!("samples-{name}.npz"))).unwrap());
+        (record["seeds"]["generator"].clone(), samples)
+    };
+    let default = run("default", "");
+    let pcg = run("pcg", "generator = \"pcg\"\n");
+    let chacha = run("chacha8", "generator = \"chacha8\"\n");
+    assert!(default == pcg);
+    assert_eq!((&pcg.0, &chacha.0), (&"pcg".into(), &"chacha8".into()));
+    assert!(pcg.1[0] != chacha.1[0] && pcg.1[1] != chacha.1[1]);
 }
 
 /// A run that is interrupted (as by Ctrl-C) in the middle of training resumes to the bits of one that was not.
@@ -389,5 +416,6 @@ fn an_interrupted_sweep_resumes() {
         record
     };
     assert_eq!(record(&whole), record(&broken));
+    assert_eq!(record(&whole)["charts"][0]["x"], "hot (K)");
     assert!(!broken.join("checkpoint.json").exists());
 }

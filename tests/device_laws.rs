@@ -7,7 +7,7 @@ use thermochip::circuit::{
     ChargeLevel, Circuit, Conductor, Mosfet, NodeId, Row, SmallSignal, linear,
 };
 use thermochip::dynamics::{
-    self as dynamics, Calculus, Control, Ensemble, MasterEquation, Setting, Wave,
+    self as dynamics, Calculus, Control, Ensemble, MasterEquation, NormalBits, Setting, Wave,
 };
 use thermochip::testing::assertions::agrees;
 use thermochip::testing::transfer::TransferOperator;
@@ -58,6 +58,16 @@ fn passive(
     values: &[f64],
     temperature: impl Fn(usize) -> f64,
 ) -> (Circuit, DMatrix<f64>, DMatrix<f64>) {
+    reactive(n, values, temperature, (1.0, 1.0))
+}
+
+/// As [`passive`], with all capacitances and all inductances times a factor each.
+fn reactive(
+    n: usize,
+    values: &[f64],
+    temperature: impl Fn(usize) -> f64,
+    (more_c, more_l): (f64, f64),
+) -> (Circuit, DMatrix<f64>, DMatrix<f64>) {
     let mut deck = Deck(values, 0);
     let mut circuit = Circuit::new();
     let nodes: Vec<NodeId> = (0..n)
@@ -65,14 +75,14 @@ fn passive(
         .collect();
     let mut c = DMatrix::zeros(n, n);
     for i in 0..n {
-        let own = 1e-14 * deck.next();
+        let own = 1e-14 * more_c * deck.next();
         c[(i, i)] += own;
         circuit.capacitor(nodes[i], None, farads(own)).unwrap();
         circuit
             .resistor(nodes[i], None, ohms(1e6 * deck.next()), at(temperature(i)))
             .unwrap();
         if i > 0 {
-            let joint = 1e-14 * deck.next();
+            let joint = 1e-14 * more_c * deck.next();
             circuit
                 .capacitor(nodes[i], Some(nodes[i - 1]), farads(joint))
                 .unwrap();
@@ -94,7 +104,7 @@ fn passive(
     let mut l = DMatrix::zeros(n, n);
     for (i, &node) in nodes.iter().enumerate() {
         let other = (i > 0).then(|| nodes[i - 1]);
-        let value = 1e-3 * deck.next();
+        let value = 1e-3 * more_l * deck.next();
         l[(i, i)] = value;
         coils.push(
             circuit
@@ -183,7 +193,7 @@ proptest! {
         }
     }
 
-    /// Units of assembly do not matter, and slower resistors slow the modes without changing the law.
+    /// Units of assembly do not matter, and larger reactances slow the clock.
     #[test]
     fn units_and_clocks_are_immaterial(values in proptest::collection::vec(0.2..5.0f64, 37), slow in 1.5..20.0f64) {
         let (circuit, ..) = passive(3, &values, |i| 300.0 + 100.0 * i as f64);
@@ -196,18 +206,65 @@ proptest! {
         };
         let (one, other) = (law(1e-3, 1e-8), law(0.2, 3e-10));
         prop_assert!((&one - &other).amax() < 1e-8 * one.amax());
-        // L and C times s at the same R: time times s, Cov V and Cov I by 1/s.
-        let rc = |factor: f64| {
-            let mut circuit = Circuit::new();
-            let n = circuit.node("n").unwrap();
-            circuit.capacitor(n, None, farads(1e-12 * factor)).unwrap();
-            circuit.resistor(n, None, ohms(1e6), at(300.0)).unwrap();
-            circuit.inductor(Some(n), None, henries(factor), ohms(0.0), at(0.0)).unwrap();
-            SmallSignal::new(&circuit).unwrap()
+        // L and C times s at the same R: time times s, Cov V and Cov I by 1/s. With C alone it is another circuit.
+        let scaled = |factors: (f64, f64)| {
+            let (circuit, ..) = reactive(3, &values, |i| 300.0 + 100.0 * i as f64, factors);
+            let small = SmallSignal::new(&circuit).unwrap();
+            let fastest = small.relaxation().iter().map(|l| l.norm()).fold(0.0, f64::max);
+            (small.covariance().unwrap(), fastest)
         };
-        let (fast, slower) = (rc(1.0), rc(slow));
-        let ratio = fast.relaxation()[0].norm() / slower.relaxation()[0].norm();
-        prop_assert!((ratio / slow - 1.0).abs() < 1e-6);
+        let (p, rate) = scaled((1.0, 1.0));
+        for (factors, same) in [((slow, slow), true), ((slow, 1.0), false)] {
+            let (slower, slower_rate) = scaled(factors);
+            let law = (slower * slow - &p).amax() / p.amax();
+            let clock = (slower_rate * slow / rate - 1.0).abs();
+            prop_assert_eq!(law.max(clock) < 1e-6, same, "{} {}", law, clock);
+        }
+    }
+
+    /// V3, the stochastic processing unit (arXiv 2312.04836, eqs 4–5): every node has the same R and a generator κ0,
+    /// capacitors and mutual inductance join them; v ~ N(0, κ0R C⁻¹), i ~ N(0, κ0R L⁻¹), ⟨i vᵀ⟩ = 0. With one resistor 10 %
+    /// off it is not that law.
+    #[test]
+    fn the_stochastic_processing_unit_has_its_gaussian(n in 1usize..5, values in proptest::collection::vec(0.2..5.0f64, 37), r in 0.3..3.0f64) {
+        let (t, ohm) = (1e6, 1e6 * r);
+        for (first, right) in [(1.0, true), (1.1, false)] {
+            let mut circuit = Circuit::new();
+            let mut deck = Deck(&values, 0);
+            let nodes: Vec<NodeId> = (0..n).map(|i| circuit.node(&format!("n{i}")).unwrap()).collect();
+            let (mut c, mut l) = (DMatrix::zeros(n, n), DMatrix::zeros(n, n));
+            let mut coils = Vec::new();
+            for i in 0..n {
+                let factor = if i == 0 { first } else { 1.0 };
+                circuit.resistor(nodes[i], None, ohms(ohm * factor), at(0.0)).unwrap();
+                // kT/R of the source is κ0.
+                circuit.noise_source(nodes[i], siemens(1.0 / ohm), at(t)).unwrap();
+                c[(i, i)] += 1e-14 * deck.next();
+                circuit.capacitor(nodes[i], None, farads(c[(i, i)])).unwrap();
+                l[(i, i)] = 1e-3 * deck.next();
+                coils.push(circuit.inductor(Some(nodes[i]), None, henries(l[(i, i)]), ohms(0.0), at(0.0)).unwrap());
+            }
+            if n > 1 {
+                circuit.mutual(coils[0], coils[1], 0.4).unwrap();
+                l[(0, 1)] = 0.4 * (l[(0, 0)] * l[(1, 1)]).sqrt();
+                l[(1, 0)] = l[(0, 1)];
+            }
+            for i in 1..n {
+                let joint = 1e-14 * deck.next();
+                circuit.capacitor(nodes[i], Some(nodes[i - 1]), farads(joint)).unwrap();
+                c[(i, i)] += joint;
+                c[(i - 1, i - 1)] += joint;
+                c[(i, i - 1)] = -joint;
+                c[(i - 1, i)] = -joint;
+            }
+            let p = linear::covariance(&circuit).unwrap();
+            let kappa_r = K * t / ohm * ohm;
+            let (volts, currents) = (c.try_inverse().unwrap() * kappa_r, l.try_inverse().unwrap() * kappa_r);
+            let v = (p.view((0, 0), (n, n)) - &volts).amax() / volts.amax();
+            let i = (p.view((n, n), (n, n)) - &currents).amax() / currents.amax();
+            let cross = p.view((0, n), (n, n)).amax() / (volts.amax() * currents.amax()).sqrt();
+            prop_assert_eq!(v.max(i).max(cross) < 1e-7, right, "{} {} {}", v, i, cross);
+        }
     }
 
     /// No rectification: a random passive i–v curve at one temperature has mean 0 and second moment kT/C, in the calculus
@@ -348,6 +405,7 @@ fn telegraph_noise_has_its_lorentzian() {
         step: h,
         clamped: &[false],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = dynamics::scheme::<f64>("euler-maruyama")
         .unwrap()
@@ -401,6 +459,100 @@ fn shot_noise_at_rest_is_johnson_noise() {
     );
     let v = K * 300.0 / Q * (1e-6f64 / 1e-9).ln_1p();
     assert!((biased.point[0] / v - 1.0).abs() < 1e-9);
+}
+
+/// At rest every junction and transistor is as noisy as its conductance, whatever its ideality or inversion: kT/C. Shot noise
+/// of the two currents alone would be n times that for a junction, and x = (V_GB − V_T0)/2nV_T times for a transistor far
+/// above threshold.
+#[test]
+fn noise_at_rest_is_johnson_noise_at_any_ideality_and_inversion() {
+    let (t, c, is) = (300.0, 1e-14, 1e-9);
+    let v_t = K * t / Q;
+    let share = |build: &dyn Fn(&mut Circuit, NodeId)| {
+        let mut circuit = Circuit::new();
+        let n = circuit.node("n").unwrap();
+        circuit.capacitor(n, None, farads(c)).unwrap();
+        build(&mut circuit, n);
+        let small = SmallSignal::new(&circuit).unwrap();
+        (
+            small.covariance().unwrap()[(0, 0)] / (K * t / c),
+            small.relaxation()[0].re * c,
+        )
+    };
+    for ideality in [1.0, 1.4, 2.0] {
+        let (rest, conductance) = share(&|circuit, n| {
+            let diode = circuit.diode(Some(n), None, amperes(is), ideality, at(t));
+            diode.unwrap();
+        });
+        assert!((rest - 1.0).abs() < 1e-9, "{ideality}: {rest}");
+        assert!((conductance / (is / (ideality * v_t)) - 1.0).abs() < 1e-9);
+        // Far forward S = 2qI on a conductance I/(nV_T).
+        let (forward, _) = share(&|circuit, n| {
+            let diode = circuit.diode(Some(n), None, amperes(is), ideality, at(t));
+            diode.unwrap();
+            let bias = circuit.current_wave(None, Some(n), Wave::Constant(1e4 * is));
+            bias.unwrap();
+        });
+        assert!((forward / (0.5 * ideality) - 1.0).abs() < 2e-3, "{forward}");
+    }
+    for (gate, p_channel) in [(-5.0, false), (0.0, false), (8.0, true), (30.0, false)] {
+        let (slope, threshold) = (1.3, 2.0 * v_t);
+        let build = |inversion: bool| {
+            share(&|circuit, n| {
+                let sign = if p_channel { -1.0 } else { 1.0 };
+                let g = circuit.node("g").unwrap();
+                let volts_at = Wave::Constant(sign * gate * v_t);
+                circuit.voltage_source(Some(g), None, volts_at).unwrap();
+                let model = Mosfet {
+                    p_channel,
+                    current: amperes(is),
+                    slope,
+                    threshold: volts(sign * threshold),
+                    inversion,
+                };
+                let pins = [Some(n), Some(g), None, None];
+                circuit.mosfet(pins, &model, at(t), true).unwrap();
+            })
+        };
+        let (rest, conductance) = build(true);
+        assert!((rest - 1.0).abs() < 1e-9, "{gate}: {rest}");
+        // I0/V_T · d/du ln²(1 + e^{u/2}): exponential below, linear above threshold.
+        let u = (gate - 2.0) / slope;
+        let wanted = is / v_t * f64::exp(u / 2.0).ln_1p() / (1.0 + f64::exp(-u / 2.0));
+        assert!((conductance / wanted - 1.0).abs() < 1e-9, "{gate}");
+        let (rest, conductance) = build(false);
+        assert!((rest - 1.0).abs() < 1e-9, "{gate}: {rest}");
+        assert!((conductance / (is / v_t * u.exp()) - 1.0).abs() < 1e-9);
+    }
+}
+
+/// A differential pair is a transconductor of I_t/w about its balance, with its excess noise, and saturates at I_t.
+#[test]
+fn differential_pairs_have_their_gain_noise_and_limit() {
+    let (tail, width, t, c) = (1e-9, 0.05, 300.0, 1e-14);
+    let pair = |excess: f64, push: f64| {
+        let mut circuit = Circuit::new();
+        let n = circuit.node("n").unwrap();
+        circuit.capacitor(n, None, farads(c)).unwrap();
+        // Its output back to its input: a conductance I_t/w.
+        let shape = (amperes(tail), volts(width));
+        let ends = [Some(n), None];
+        circuit
+            .differential_pair(ends, ends, shape, at(t), excess)
+            .unwrap();
+        circuit
+            .current_wave(None, Some(n), Wave::Constant(push * tail))
+            .unwrap();
+        SmallSignal::new(&circuit).unwrap()
+    };
+    for excess in [1.0, 2.5] {
+        let small = pair(excess, 0.0);
+        let share = small.covariance().unwrap()[(0, 0)] / (K * t / c);
+        assert!((share - excess).abs() < 1e-9, "{share}");
+        assert!((small.relaxation()[0].re * c * width / tail - 1.0).abs() < 1e-9);
+    }
+    let pushed = pair(1.0, 0.9);
+    assert!((pushed.point[0] / (width * 0.9f64.atanh()) - 1.0).abs() < 1e-8);
 }
 
 /// V13: the rf-SQUID's wells and barrier, read off the assembled circuit's own currents.
@@ -548,6 +700,7 @@ fn voltage_sources_hold_their_nodes() {
         step: 0.01,
         clamped: &[false],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = dynamics::scheme::<f64>("euler-maruyama")
         .unwrap()

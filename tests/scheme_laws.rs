@@ -205,6 +205,7 @@ fn resonators_have_the_predicted_laws() {
             step: h,
             clamped: &[false; 2],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let error = find(name).prepare(&resonator(1.0, 0.1), &setting);
         error.err().map(|e| e.to_string())
@@ -280,6 +281,7 @@ fn a_nonlinear_conductor_does_not_rectify() {
             step: 0.01,
             clamped: &[false],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         assert!(
             find(name)
@@ -297,6 +299,7 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
             step: 1.0 / steps as f64,
             clamped: &[false],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let stepper = find(name).prepare(process, &setting).unwrap();
         let sets = stepper.normals();
@@ -304,15 +307,15 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
         let mut all = Vec::new();
         for group in 0..12 {
             let mut tile = Tile::<f64>::new((1, 1), 0, LANES, 1, 0);
-            tile.x[0] = [0.7; LANES];
+            tile.x[0] = Row::splat(0.7);
             stepper.begin(&mut tile);
             // The Brownian increments of the finest grid, added up; one stream per lane, the same for every scheme.
             let mut noise = Tile::<f64>::new((9, group), 0, LANES, 2, 0);
-            let plan = NormalPlan::new::<f64>(&[true, true]);
+            let plan = NormalPlan::new::<f64>(&[true, true], NormalBits::Full);
             for _ in 0..steps {
                 // W, and the space-time area H = mean of the path above its chord, of the merged interval.
-                let (mut w, mut area) = ([0.0; LANES], [0.0; LANES]);
-                let mut both = [[0.0; LANES]; 2];
+                let (mut w, mut area) = (Row::splat(0.0), Row::splat(0.0));
+                let mut both = [Row::splat(0.0); 2];
                 for _ in 0..merge {
                     plan.fill(&mut noise.rng, &mut both);
                     for lane in 0..LANES {
@@ -323,13 +326,13 @@ fn strong_error(name: &str, process: &Process, coarse: usize, fine: usize) -> f6
                 }
                 let m = merge as f64;
                 let unit_w = w.map(|w| w / m.sqrt());
-                let mut h = [0.0; LANES];
+                let mut h = Row::splat(0.0);
                 for lane in 0..LANES {
                     h[lane] = (area[lane] / m - 0.5 * w[lane]) / m.sqrt() * 12f64.sqrt();
                 }
                 stepper.step_given(&mut tile, &[unit_w, h][..sets]);
             }
-            all.extend_from_slice(&tile.x[0]);
+            all.extend_from_slice(&*tile.x[0]);
         }
         all
     };
@@ -419,14 +422,15 @@ fn end(name: &str, process: &Process, start: &[f64], steps: usize) -> Vec<f64> {
         step: 1.0 / steps as f64,
         clamped: &vec![false; start.len()],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = find(name).prepare(process, &setting).unwrap();
     let mut tile = Tile::<f64>::new((1, 1), 0, LANES, start.len(), 0);
     for (row, &start) in tile.x.iter_mut().zip(start) {
-        *row = [start; LANES];
+        *row = Row::splat(start);
     }
     stepper.begin(&mut tile);
-    let quiet = vec![[0.0; LANES]; stepper.normals()];
+    let quiet = vec![Row::splat(0.0); stepper.normals()];
     for _ in 0..steps {
         stepper.step_given(&mut tile, &quiet);
     }
@@ -462,6 +466,73 @@ fn all_schemes_agree_on_a_nonlinear_network() {
     ] {
         let order = path_order(name, &process, &start, &exact, 256);
         assert!((order - stated).abs() < 0.1, "{name}: {order}");
+    }
+}
+
+/// V11, clock scaling (arXiv 2410.12211): a potential s times as steep with s times the noise variance is the same process,
+/// s times as fast. Step by step: the same normals give the same path at step h/s, in every scheme; with the noise left as
+/// it was they do not.
+#[test]
+fn a_steeper_potential_with_more_noise_is_a_faster_clock() {
+    let sped = |s: f64, noise: f64| {
+        let mut process = network();
+        process.waves.clear();
+        process.drives.clear();
+        process.branches[0].waves.clear();
+        process.branches[0].amplitude *= s;
+        for c in process.polynomial.iter_mut().flatten() {
+            *c *= s;
+        }
+        if let Linear::Sparse(rows) = &mut process.linear {
+            rows.iter_mut().flatten().for_each(|e| e.1 *= s);
+        }
+        process.noise = Noise::Diagonal([0.5, 0.7, 0.3].map(|b| b * noise.sqrt()).to_vec());
+        process
+    };
+    let path = |name: &str, process: &Process, h: f64| -> Option<Vec<f64>> {
+        let setting = Setting {
+            step: h,
+            clamped: &[false; 3],
+            stiffness: None,
+            normals: NormalBits::Full,
+        };
+        let stepper = find(name).prepare(process, &setting).ok()?;
+        let mut tile = Tile::<f64>::new((1, 1), 0, LANES, 3, 0);
+        stepper.begin(&mut tile);
+        let normal = |k: usize| (k as f64 * 1.7).sin() * 1.4;
+        for step in 0..40 {
+            let sets = stepper.normals();
+            let rows = (0..sets).map(|set| Row::splat(normal(step * sets + set)));
+            stepper.step_given(&mut tile, &rows.collect::<Vec<_>>());
+        }
+        Some(tile.x.iter().map(|row| row[0]).collect())
+    };
+    let mut held = Vec::new();
+    for scheme in schemes::<f64>() {
+        let name = scheme.name();
+        let Some(slow) = path(name, &sped(1.0, 1.0), 0.02) else {
+            continue;
+        };
+        for s in [0.3, 7.0] {
+            let apart = |noise: f64| {
+                let fast = path(name, &sped(s, noise), 0.02 / s).unwrap();
+                let pairs = fast.iter().zip(&slow);
+                pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            };
+            assert!(apart(s) < 1e-11, "{name} {s}: {}", apart(s));
+            assert!(apart(1.0) > 1e-2, "{name} {s}: noise as before passes");
+        }
+        held.push(name);
+    }
+    for name in [
+        "euler-maruyama",
+        "heun",
+        "shark",
+        "implicit-trapezoid",
+        "leimkuhler-matthews",
+        "strang",
+    ] {
+        assert!(held.contains(&name), "{name} refused the network: {held:?}");
     }
 }
 

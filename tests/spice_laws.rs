@@ -162,7 +162,7 @@ fn what_is_not_understood_is_refused_with_its_line() {
         ("C2 a 0 1p", "a second element \"c2\""),
         (
             "*@ prescription R1 ito",
-            "a prescription for anything but a diode",
+            "a prescription for anything but a diode or a B source",
         ),
         ("*@ prescription D9 ito", "the unknown element \"d9\""),
         ("*@ noise off R99", "the unknown element \"r99\""),
@@ -204,6 +204,24 @@ fn what_is_not_understood_is_refused_with_its_line() {
             .warnings
             .is_empty()
     );
+}
+
+/// The bias that a run reports is what its step does to the variance of the fastest mode: 1/(1 − z/2) − 1 by Euler–Maruyama
+/// at z = h/RC, the tolerance where it chooses the step, none by the exact scheme.
+#[test]
+fn runs_report_the_bias_of_their_step() {
+    let text = "t\nR1 a 0 1k\nC1 a 0 1n\n.tran 1u 20u\n";
+    let given = run(text, Some("euler-maruyama"), Some(0.1e-6), 2);
+    let bias = given.bias.unwrap();
+    assert!((bias - (1.0 / 0.95 - 1.0)).abs() < 1e-9, "{bias}");
+    // A chosen step divides the time between records, so it may be shorter than the tolerance allows.
+    let chosen = run(text, Some("euler-maruyama"), None, 2);
+    let z = chosen.step / 1e-6;
+    assert!((chosen.bias.unwrap() - (1.0 / (1.0 - 0.5 * z) - 1.0)).abs() < 1e-9);
+    assert!(chosen.bias.unwrap() > 0.009, "{:?}", chosen.bias);
+    let exact = run(text, None, None, 2);
+    assert_eq!(exact.scheme, "ornstein-uhlenbeck");
+    assert!(exact.bias.unwrap().abs() < 1e-9, "{:?}", exact.bias);
 }
 
 fn refusal(text: &str) -> String {
@@ -299,6 +317,236 @@ fn a_written_netlist_is_the_circuit() {
     );
 }
 
+/// `*@ noise`: what is said last of an element or of the innermost subcircuit around it holds.
+#[test]
+fn noise_is_switched_where_it_is_said() {
+    let variances = |directives: &str| {
+        let text = format!(
+            "t\n.temp 26.85\n.subckt cell out\nR1 out 0 1k\nC1 out 0 1n\n.ends\nXa a cell\nXb b cell\n{directives}"
+        );
+        let p = linear::covariance(&read(&text).unwrap().circuit).unwrap();
+        [0, 1].map(|i| (p[(i, i)] / (BOLTZMANN * 300.0 / 1e-9)).round())
+    };
+    for (directives, wanted) in [
+        ("", [1.0, 1.0]),
+        ("*@ noise off\n", [0.0, 0.0]),
+        ("*@ noise off\n*@ noise on xb.r1\n", [0.0, 1.0]),
+        ("*@ noise off xa\n", [0.0, 1.0]),
+        ("*@ noise off xa\n*@ noise on xa.r1\n", [1.0, 1.0]),
+        ("*@ noise on xa.r1\n*@ noise off\n", [0.0, 0.0]),
+        ("*@ noise off xa.r1 xb.r1\n*@ noise on\n", [1.0, 1.0]),
+    ] {
+        assert_eq!(variances(directives), wanted, "{directives}");
+    }
+    let error = read("t\nR1 a 0 1k\nC1 a 0 1n\n*@ noise on R9\n").unwrap_err();
+    assert!(error.to_string().contains("the unknown element \"r9\""));
+}
+
+/// A B source with a prescription is the passive conductor of its curve, at its own temperature, whichever way it is
+/// written; without one it is noiseless, and a curve that is not passive is refused.
+#[test]
+fn prescriptions_make_b_sources_conductors() {
+    use thermochip::circuit::Conductor;
+    use thermochip::dynamics::{Calculus, linear as theory};
+    let volts = thermochip::units::ElectricPotential::new::<uom::si::electric_potential::volt>;
+    let amperes = thermochip::units::ElectricCurrent::new::<uom::si::electric_current::ampere>;
+    let kelvins = thermochip::units::ThermodynamicTemperature::new::<
+        uom::si::thermodynamic_temperature::kelvin,
+    >;
+    let junction = Conductor::Junction {
+        saturation: amperes(1e-9),
+        width: volts(0.05),
+    };
+    let tanh = Conductor::Tanh {
+        limit: amperes(2e-9),
+        width: volts(0.1),
+    };
+    let polynomial = Conductor::Polynomial(vec![0.0, 1e-6, -1e-6, 1e-6]);
+    for (source, curve, calculus) in [
+        (
+            "a b I=1u*v(a,b)-1u*v(a,b)^2+1u*v(a,b)^3",
+            &polynomial,
+            "anti-ito",
+        ),
+        (
+            "b a I={1u*v(b,a)+1u*v(b,a)^2+1u*v(b,a)^3}",
+            &Conductor::Polynomial(vec![0.0, 1e-6, 1e-6, 1e-6]),
+            "ito",
+        ),
+        ("a b I=2n*tanh(10*v(a,b))", &tanh, "anti-ito"),
+        ("b a I=-2n*tanh(10*v(a,b))", &tanh, "stratonovich"),
+        ("a b I=1n*(exp(20*v(a,b))-1)", &junction, "anti-ito"),
+        ("b a I=1n-1n*exp(v(a,b)/50m)", &junction, "anti-ito"),
+    ] {
+        let text = |directive: &str| {
+            format!(
+                "t\nB1 {source} temp=126.85\nC1 a 0 1f\nC2 b 0 2f\nR1 b 0 1Meg temp=-273.15\n{directive}"
+            )
+        };
+        let directive = format!("*@ prescription B1 {calculus}\n");
+        let deck = read(&text(&directive)).unwrap();
+        let mut wanted = read(&text("").replace("B1", "*")).unwrap().circuit;
+        let [a, b] = ["a", "b"].map(|n| wanted.find(n));
+        let turned = matches!(curve, Conductor::Polynomial(c) if c[2] > 0.0);
+        let ends = if turned { (b, a) } else { (a, b) };
+        let calculus = match calculus {
+            "ito" => Calculus::Ito,
+            "stratonovich" => Calculus::Stratonovich,
+            _ => Calculus::AntiIto,
+        };
+        wanted
+            .conductor_read_as(ends.0, ends.1, curve, kelvins(400.0), calculus)
+            .unwrap();
+        let [got, wanted] = [&deck.circuit, &wanted].map(|c| c.assemble(1e-3, 1e-9).unwrap());
+        let silent = read(&text("")).unwrap().circuit.assemble(1e-3, 1e-9);
+        let silent = silent.unwrap();
+        let row = |assembly: &thermochip::circuit::Assembly, v: [f64; 2]| -> Vec<f64> {
+            let circuit = assembly.circuit();
+            let names = circuit.node_names().iter();
+            names.map(|n| if n == "a" { v[0] } else { v[1] }).collect()
+        };
+        for v in [[40.0, -30.0], [-25.0, 60.0], [0.0, 0.0]] {
+            // The order of the nodes is that of their first mention.
+            let at = |assembly: &thermochip::circuit::Assembly| {
+                let x = row(assembly, v);
+                let (d, f) = (
+                    theory::diffusion_at(assembly.process(), &x),
+                    theory::force(assembly.process(), &x, 0.0),
+                );
+                let k = usize::from(assembly.circuit().node_names()[0] != "a");
+                (d[(k, k)], f[k])
+            };
+            let ((d, f), (wd, wf), (sd, sf)) = (at(&got), at(&wanted), at(&silent));
+            assert!((d / wd - 1.0).abs() < 1e-9, "{source} {v:?}: {d} {wd}");
+            assert!(
+                (f - wf).abs() < 1e-9 * (1.0 + wf.abs()),
+                "{source}: {f} {wf}"
+            );
+            assert!(sd == 0.0 && (sf - wf).abs() < 1e-9 * (1.0 + wf.abs()));
+        }
+        let of = |assembly: &thermochip::circuit::Assembly| {
+            let noise = assembly.process().branches[0].noise;
+            format!("{:?}", noise.map(|n| n.calculus))
+        };
+        assert_eq!(of(&got), of(&wanted), "{source}");
+    }
+    for (source, words) in [
+        ("a 0 I=1u*v(a)^3-1u*v(a)", "a passive i-v curve"),
+        ("a 0 I=1u*v(b)", "another voltage"),
+        ("a b I=1u*v(a)", "another voltage"),
+        ("a 0 I=1u*v(a)+1n", "a current at 0 V"),
+        ("a 0 I=1n*exp(v(a)/25m)", "a current at 0 V"),
+        ("a 0 I=1n*sin(v(a))", "not passive"),
+        ("a 0 I=-1n*tanh(v(a))", "a positive number of A"),
+        ("a 0 I=1u*v(a) tc1=3", "\"tc1 =\""),
+    ] {
+        let text = format!("t\nB1 {source}\nC1 a 0 1f\nC2 b 0 1f\n*@ prescription B1 anti-ito\n");
+        let error = read(&text).unwrap_err().to_string();
+        assert!(
+            error.contains("`line 2`") && error.contains(words),
+            "{source}: {error}"
+        );
+    }
+}
+
+/// What SPICE has no element for is written as what it has: junctions and transistors read back with the same currents,
+/// every additive noise has a source of its density.
+#[test]
+fn written_elements_keep_their_laws() {
+    use thermochip::circuit::{Circuit, Mosfet};
+    use thermochip::dynamics::linear as theory;
+    use thermochip::units::*;
+    let farads = Capacitance::new::<uom::si::capacitance::farad>;
+    let amperes = ElectricCurrent::new::<uom::si::electric_current::ampere>;
+    let volts = ElectricPotential::new::<uom::si::electric_potential::volt>;
+    let at = ThermodynamicTemperature::new::<uom::si::thermodynamic_temperature::kelvin>(300.0);
+    let fresh = || {
+        let mut circuit = Circuit::new();
+        let nodes = ["a", "b"].map(|n| circuit.node(n).unwrap());
+        for node in nodes {
+            circuit.capacitor(node, None, farads(1e-13)).unwrap();
+        }
+        (circuit, nodes.map(Some))
+    };
+    let span = (1e-12, 1e-9);
+    // A squid beside its own netlist: the same modes.
+    let (mut squid, [a, b]) = fresh();
+    let henries = uom::si::f64::Inductance::new::<uom::si::inductance::henry>;
+    let flux = uom::si::f64::MagneticFlux::new::<uom::si::magnetic_flux::weber>(0.2e-15);
+    squid
+        .josephson(a, b, amperes(1e-6), Some((henries(1e-9), flux)))
+        .unwrap();
+    let ohms = ElectricalResistance::new::<uom::si::electrical_resistance::ohm>;
+    for node in [a, b] {
+        squid.resistor_between(node, None, ohms(100.0), at).unwrap();
+    }
+    let again = read(&write(&squid, "squid", NoiseStyle::Off, span)).unwrap();
+    let [mut modes, mut wanted] = [&again.circuit, &squid].map(|c| {
+        let modes = SmallSignal::new(c).unwrap().relaxation();
+        modes.iter().map(|l| (l.re, l.im)).collect::<Vec<_>>()
+    });
+    modes.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    wanted.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    assert_eq!(modes.len(), wanted.len());
+    for (m, w) in modes.iter().zip(&wanted) {
+        let size = w.0.hypot(w.1);
+        assert!((m.0 - w.0).hypot(m.1 - w.1) < 1e-6 * size, "{m:?} {w:?}");
+    }
+    // A transistor beside its own netlist: the same currents (with noise they have half a charge in them).
+    for p_channel in [false, true] {
+        let transistor = |noisy: bool| {
+            let (mut circuit, [a, b]) = fresh();
+            let model = Mosfet {
+                p_channel,
+                current: amperes(1e-9),
+                slope: 1.3,
+                threshold: volts(0.05),
+                inversion: false,
+            };
+            let pins = [a, b, None, None];
+            circuit.mosfet(pins, &model, at, noisy).unwrap();
+            circuit
+        };
+        let written = write(&transistor(true), "transistor", NoiseStyle::Off, span);
+        assert!(written.contains("shot noise"), "{written}");
+        let again = read(&written).unwrap().circuit;
+        let force = |c: &Circuit, x: [f64; 2]| {
+            theory::force(c.assemble(1.0, 1e-6).unwrap().process(), &x, 0.0)[0]
+        };
+        for x in [[0.2, 0.1], [-0.1, 0.15], [0.05, -0.2]] {
+            let (got, wanted) = (force(&again, x), force(&transistor(false), x));
+            assert!((got / wanted - 1.0).abs() < 1e-9, "{got} {wanted}");
+        }
+    }
+    // Noise: NA² NT is the two-sided density.
+    let step = 1e-12;
+    let densities = |circuit: &Circuit| -> Vec<f64> {
+        let text = write(circuit, "noisy", NoiseStyle::Transient { step }, span);
+        let sources = text.lines().filter_map(|l| l.split_once("trnoise("));
+        let rms = sources.map(|s| s.1.split(' ').next().unwrap().parse::<f64>().unwrap());
+        rms.map(|na| na * na * step).collect()
+    };
+    let same = |circuit: &Circuit, wanted: f64| {
+        let found = densities(circuit);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!((found[0] / wanted - 1.0).abs() < 1e-9, "{found:?} {wanted}");
+    };
+    let kt = BOLTZMANN * 300.0;
+    let (mut coil, [a, b]) = fresh();
+    coil.inductor(a, b, henries(1e-6), ohms(50.0), at).unwrap();
+    same(&coil, 2.0 * kt / 50.0);
+    let (mut pair, [a, b]) = fresh();
+    let shape = (amperes(1e-9), volts(0.05));
+    pair.differential_pair([a, None], [None, b], shape, at, 1.5)
+        .unwrap();
+    same(&pair, 2.0 * kt * 1.5 * 1e-9 / 0.05);
+    let (mut coloured, [a, b]) = fresh();
+    let tau = Time::new::<uom::si::time::second>(1e-9);
+    coloured.coloured_noise(a, b, 4e-24, tau).unwrap();
+    // Into 1 ohm: the zero-frequency density S0, two-sided half of it.
+    same(&coloured, 2e-24);
+}
+
 /// ngspice on a netlist in a fresh directory: its stdout and its raw file; `None`, with a message, where it is missing.
 fn ngspice(text: &str) -> Option<(String, Option<thermochip::circuit::spice::Waveforms>)> {
     let dir = tempfile::tempdir().unwrap();
@@ -315,6 +563,46 @@ fn ngspice(text: &str) -> Option<(String, Option<thermochip::circuit::spice::Wav
         .ok()
         .and_then(|b| read_raw(&b).ok());
     Some((String::from_utf8_lossy(&output.stdout).into_owned(), raw))
+}
+
+/// ngspice loads our waveforms without a complaint and finds the values in them.
+#[test]
+fn our_waveforms_load_in_ngspice() {
+    use thermochip::circuit::spice::{Waveforms, write_raw};
+    let dir = tempfile::tempdir().unwrap();
+    let variable = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
+    let waveforms = Waveforms {
+        title: "a title".to_owned(),
+        variables: vec![
+            variable("time", "time"),
+            variable("v(out)", "voltage"),
+            variable("i(l1)", "current"),
+        ],
+        points: (0..30).map(f64::from).collect(),
+    };
+    std::fs::write(dir.path().join("ours.raw"), write_raw(&waveforms)).unwrap();
+    let deck = "loads\n.control\nload ours.raw\nprint mean(v(out)) mean(i(l1)) length(time)\nquit\n.endc\n.end\n";
+    std::fs::write(dir.path().join("x.cir"), deck).unwrap();
+    let output = Command::new("ngspice")
+        .current_dir(dir.path())
+        .args(["-b", "x.cir"])
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: ngspice is not on PATH");
+        return;
+    };
+    let all = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&all).to_lowercase();
+    for words in [
+        "mean(v(out)) = 1.450000e+01",
+        "mean(i(l1)) = 1.550000e+01",
+        "length(time) = 1.000000e+01",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    for words in ["error", "no such command", "warning"] {
+        assert!(!said.contains(words), "{said}");
+    }
 }
 
 /// The same recorded noise (PWL) through ngspice and through us: rms difference of the paths ≤ 3e-4 of the rms voltage, on a

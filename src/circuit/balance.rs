@@ -16,7 +16,7 @@ use super::meter::Meter;
 use super::netlist::Circuit;
 use super::simulate::{Plan, Prepared, initial};
 use super::storage::{Delivered, Storage, equilibrium};
-use crate::dynamics::{Control, Ensemble, LANES, Passage, linear as theory};
+use crate::dynamics::{Control, Ensemble, LANES, Passage, Row, linear as theory};
 use crate::error::{Error, Result};
 
 /// What an element does with energy.
@@ -154,7 +154,7 @@ pub(super) fn role(element: &Element) -> Option<Role> {
 #[derive(Clone, Debug)]
 struct Account {
     /// `absorbed[item][lane]`.
-    absorbed: Vec<[f64; LANES]>,
+    absorbed: Vec<Row<f64>>,
     driving: [f64; LANES],
 }
 
@@ -389,7 +389,7 @@ pub fn balance(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<B
     };
     let first = energy(&ensemble, burn_in);
     let open = || Account {
-        absorbed: vec![[0.0; LANES]; books.items],
+        absorbed: vec![Row::splat(0.0); books.items],
         driving: [0.0; LANES],
     };
     let accounts = ensemble.follow(

@@ -202,10 +202,10 @@ fn merge(entries: &mut Vec<(usize, f64)>) {
 }
 
 /// A direction of a transistor's current: law, offset, (node, 1/V) and path.
-type Direction = (Law, f64, Vec<(usize, f64)>, [Terminal; 2]);
+pub(super) type Direction = (Law, f64, Vec<(usize, f64)>, [Terminal; 2]);
 
 /// The two directions of a transistor's current: forward set by the source, reverse by the drain.
-fn directions(t: &Transistor) -> [Direction; 2] {
+pub(super) fn directions(t: &Transistor) -> [Direction; 2] {
     let thermal = BOLTZMANN * t.kelvins / ELEMENTARY_CHARGE;
     let law = || {
         if t.inversion {

@@ -5,6 +5,7 @@ use super::netlist::{Circuit, finite, non_negative, positive, temperature};
 use crate::dynamics::{Calculus, Flux, Law, Wave};
 use crate::error::{Error, Result};
 use crate::units::{BOLTZMANN, ELEMENTARY_CHARGE};
+use nalgebra::DMatrix;
 use uom::si::electric_current::ampere;
 use uom::si::electric_potential::volt;
 use uom::si::electrical_conductance::siemens;
@@ -108,6 +109,10 @@ impl Conductor {
 ///
 /// Subthreshold: I_D = I0 e^{(V_GB − V_T0)/(nV_T)} (e^{−V_SB/V_T} − e^{−V_DB/V_T}), V_T = kT/q; with `inversion` both
 /// exponentials e^v become ln²(1 + e^{v/2}) (EKV), from weak to strong inversion. p-channels have all signs reversed.
+///
+/// Noise: shot noise of both directions, S = 2q (I_f + I_r); with `inversion` S = 2kT (g_f + g_r), g being the slope of each
+/// direction's current in the voltage of its end. Both are 4kTG between drain and source at one voltage; the second is the
+/// first in weak inversion, and in strong inversion and saturation 2kTg_f, ¾ of a long channel's 4kT·⅔g_f.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mosfet {
     /// Whether it is a p-channel.
@@ -235,7 +240,8 @@ impl Circuit {
     /// Boltzmann's: no rectification.
     ///
     /// # Errors
-    /// An i–v curve with I(0) ≠ 0 or values out of range; a negative temperature; both ends on one node.
+    /// An i–v curve with I(0) ≠ 0, one that is not passive, or values out of range; a negative temperature; both ends on one
+    /// node.
     pub fn conductor(
         &mut self,
         a: Option<NodeId>,
@@ -264,6 +270,12 @@ impl Circuit {
         if !law.has(Flux::Secant) {
             let expected = "an i-v curve through the origin";
             return Err(Error::invalid("conductor", "this curve", expected));
+        }
+        if let Law::Polynomial(c) = &law
+            && !never_negative(c.get(1..).unwrap_or_default())
+        {
+            let value = "a polynomial with I V < 0 somewhere";
+            return Err(Error::invalid("conductor", value, "a passive i-v curve"));
         }
         let path = ends(self.pair(a, b)?);
         Ok(self.add(Element::Nonlinear(Nonlinear {
@@ -328,8 +340,9 @@ impl Circuit {
         })))
     }
 
-    /// A junction diode, I = I_s (e^{V/(nV_T)} − 1), with full shot noise S = 2q (I_f + I_r), Itô: I_f = I_s e^{V/(nV_T)}
-    /// forward, I_r = I_s back. At V = 0 and n = 1 that is 4kTG.
+    /// A junction diode, I = I_s (e^{V/(nV_T)} − 1), with full shot noise S = 2q (I_f + I_r), Itô. The two fluxes, whose
+    /// difference is I, are in the ratio e^{V/V_T} of local detailed balance: S = 2qI coth(V/2V_T), which is 4kTG at rest and
+    /// 2qI well above V_T, at any n; at n = 1, I_f = I_s e^{V/V_T} and I_r = I_s.
     ///
     /// # Errors
     /// A current or an ideality that is not positive, a temperature that is not, both ends on one node.
@@ -351,7 +364,11 @@ impl Circuit {
             offset: 0.0,
             path,
             amperes,
-            law: Law::Diode,
+            law: if (ideality - 1.0).abs() < 1e-12 {
+                Law::Diode
+            } else {
+                Law::NonIdeal(ideality)
+            },
             noise: Some((ELEMENTARY_CHARGE, Flux::Shot, Calculus::Ito)),
             kelvins: Some(kelvins),
         })))
@@ -387,8 +404,7 @@ impl Circuit {
         })))
     }
 
-    /// A transistor (see [`Mosfet`]): shot noise of both directions at the Langevin level, single charges at the Poisson
-    /// level.
+    /// A transistor with the noise that [`Mosfet`] states at the Langevin level (Itô), single charges at the Poisson level.
     ///
     /// # Errors
     /// Values out of range, or drain and source on one node.
@@ -560,6 +576,30 @@ impl Circuit {
     }
 }
 
+/// Whether Σ_k c_k u^k ≥ 0 for all real u: its leading power is even and positive, and it is not negative where its slope
+/// vanishes (the eigenvalues of the slope's companion matrix), rounding of the roots aside.
+fn never_negative(c: &[f64]) -> bool {
+    let Some(degree) = c.iter().rposition(|&c| c != 0.0) else {
+        return true;
+    };
+    if degree % 2 == 1 || c[degree] < 0.0 {
+        return false;
+    }
+    if degree == 0 {
+        return true;
+    }
+    let lead = degree as f64 * c[degree];
+    let companion = DMatrix::from_fn(degree - 1, degree - 1, |i, j| match (i, j) {
+        (i, j) if j == degree - 2 => -((i + 1) as f64) * c[i + 1] / lead,
+        (i, j) => f64::from(u8::from(i == j + 1)),
+    });
+    companion.complex_eigenvalues().iter().all(|root| {
+        let u = root.re;
+        let terms = || (0..=degree).map(|k| c[k] * u.powi(k as i32));
+        terms().sum::<f64>() >= -1e-9 * terms().map(f64::abs).sum::<f64>()
+    })
+}
+
 /// u = (V_0 − V_1) · weight as (node, weight) pairs.
 pub(super) fn difference(terminals: [Terminal; 2], weight: f64) -> Vec<(usize, f64)> {
     let [plus, minus] = terminals;
@@ -567,4 +607,28 @@ pub(super) fn difference(terminals: [Terminal; 2], weight: f64) -> Vec<(usize, f
     plus.into_iter()
         .chain(minus.map(|i| (i, -weight)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::never_negative;
+
+    #[test]
+    fn signs_of_polynomials() {
+        for (c, wanted) in [
+            (&[][..], true),
+            (&[1.0][..], true),
+            (&[-1.0], false),
+            (&[1.0, 1.0], false),
+            (&[1.0, 0.5, 1.0], true),
+            (&[1.0, -2.0, 1.0], true),
+            (&[1.0, -2.1, 1.0], false),
+            (&[-1.0, 0.0, 1.0], false),
+            (&[4.0, 0.0, -4.0, 0.0, 1.0], true),
+            (&[3.9, 0.0, -4.0, 0.0, 1.0], false),
+            (&[1.0, 0.0, 1.0, 0.0, -1.0], false),
+        ] {
+            assert_eq!(never_negative(c), wanted, "{c:?}");
+        }
+    }
 }

@@ -6,10 +6,13 @@ use super::element::NodeId;
 use super::netlist::{ChargeLevel, Circuit};
 use super::rows::Row;
 use crate::dynamics::{
-    Control, Ensemble, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
+    Control, Ensemble, NormalBits, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
     variance_inflation,
 };
 use crate::error::{Error, Result};
+
+/// Most values that a simulation keeps: 6 GB of them.
+const MOST_KEPT: f64 = 5e8;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -207,9 +210,7 @@ impl Prepared {
             _ => variance_inflation(&*judge(name)?, rate * step).ok(),
         };
         Ok(Prepared {
-            bias: bias
-                .map(|inflation| inflation - 1.0)
-                .filter(|b| b.is_finite()),
+            bias: bias.filter(|b| b.is_finite()),
             assembly,
             scheme: name.to_owned(),
             per_record: per_record as u64,
@@ -224,6 +225,7 @@ impl Prepared {
             step: self.step / self.assembly.time_unit(),
             clamped: &vec![false; levels.unwrap_or(process.nodes)],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let unit = self.assembly.time_unit();
         let prepared = scheme::<f64>(&self.scheme)?.prepare(process, &setting);
@@ -252,6 +254,24 @@ impl Prepared {
         (skipped * self.per_record, draws as usize)
     }
 
+    /// Refuses to keep more than fits in memory.
+    fn check_kept(&self, plan: &Plan) -> Result<()> {
+        let draws = (plan.span.1 - plan.span.0) / plan.every;
+        let columns = self.assembly.circuit().nodes().max(1);
+        let kept = draws * plan.chains as f64 * columns as f64;
+        if kept > MOST_KEPT {
+            let value = format!(
+                "{draws:.1e} times of {} chains and {columns} nodes",
+                plan.chains
+            );
+            let expected = format!(
+                "at most {MOST_KEPT:e} values to keep: a longer step of .tran, a shorter time or fewer chains"
+            );
+            return Err(Error::invalid("tran", value, expected));
+        }
+        Ok(())
+    }
+
     /// Steps of all chains.
     pub fn chain_steps(&self, plan: &Plan) -> u64 {
         let (burn_in, draws) = self.horizon(plan);
@@ -264,15 +284,19 @@ impl Prepared {
 /// # Errors
 /// As [`simulate`].
 pub fn chain_steps(circuit: &Circuit, plan: &Plan) -> Result<u64> {
-    Ok(Prepared::new(circuit, plan, pick_scheme)?.chain_steps(plan))
+    let prepared = Prepared::new(circuit, plan, pick_scheme)?;
+    prepared.check_kept(plan)?;
+    Ok(prepared.chain_steps(plan))
 }
 
 /// Integrates `circuit` by `plan`.
 ///
 /// # Errors
-/// A circuit that cannot be assembled or runs away, a scheme that refuses it, an unstable step, times that do not fit.
+/// A circuit that cannot be assembled or runs away, a scheme that refuses it, an unstable step, times that do not fit, more
+/// values to keep than fit in memory.
 pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<Traces> {
     let prepared = Prepared::new(circuit, plan, pick_scheme)?;
+    prepared.check_kept(plan)?;
     let assembly = &prepared.assembly;
     let process = assembly.process();
     let stepper = prepared.stepper(process)?;

@@ -21,7 +21,7 @@ pub fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(Stop::Show(text)) => {
-            print!("{text}");
+            write_out(text);
             return ExitCode::SUCCESS;
         }
         Err(Stop::Refuse(line)) => {
@@ -51,18 +51,25 @@ fn execute(command: &Command, common: &Common) -> Result<()> {
     }
     match command {
         Command::Models { name } => models::show(name.as_deref(), common.json),
-        Command::Run(job) => carry_out(job, common, study::run),
-        Command::Compare(job) => carry_out(job, common, study::compare),
-        Command::Train(job) => carry_out(job, common, study::train),
+        Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),
+        Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),
+        Command::Train(job) => carry_out(job, common, |_| Ok(()), study::train),
         Command::Netlist(export) => netlist::export(export),
         Command::Report { dir } => {
             report::build(dir)?;
             if !common.quiet {
-                println!("{}", dir.join("report.html").display());
+                write_out(format_args!("{}\n", dir.join("report.html").display()));
             }
             Ok(())
         }
     }
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no error: there is nobody left to tell.
+fn write_out(text: impl std::fmt::Display) {
+    use std::io::Write;
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// `--out`, or the first of runs/NAME, runs/NAME-2, … that is free (with `--resume`: runs/NAME).
@@ -79,13 +86,15 @@ fn output(job: &Job) -> PathBuf {
         .unwrap_or(first)
 }
 
+/// Looks the file over with `check` and, when all is well with it, does the `work`.
 fn carry_out(
     job: &Job,
     common: &Common,
+    check: fn(&Prepared) -> Result<()>,
     work: fn(&Prepared, &RunDirectory, &Session) -> Result<RunRecord>,
 ) -> Result<()> {
     match Any::load(&job.file)? {
-        Any::Energy(experiment) => carry_out_energy(*experiment, job, common, work),
+        Any::Energy(experiment) => carry_out_energy(*experiment, job, common, check, work),
         Any::Circuit(experiment) => carry_out_circuit(*experiment, job, common),
     }
 }
@@ -110,12 +119,14 @@ fn carry_out_energy(
     mut experiment: Experiment,
     job: &Job,
     common: &Common,
+    check: fn(&Prepared) -> Result<()>,
     work: fn(&Prepared, &RunDirectory, &Session) -> Result<RunRecord>,
 ) -> Result<()> {
     if let Some(seed) = job.seed {
         experiment.seed = seed;
     }
     let prepared = Prepared::new(experiment)?;
+    check(&prepared)?;
     let directory = RunDirectory::create(&output(job), job.resume)?;
     let terminal = Arc::new(Terminal::new(common.quiet));
     let session = Session {
@@ -148,10 +159,11 @@ fn finish(record: &RunRecord, directory: &RunDirectory, common: &Common) -> Resu
             file: directory.path().join("run.json"),
             reason: e.to_string(),
         })?;
-        println!("{text}");
+        write_out(format_args!("{text}\n"));
     } else if !common.quiet {
-        println!("{}", report::table(record));
-        println!("{}", directory.path().join("report.html").display());
+        write_out(format_args!("{}\n", report::table(record)));
+        let page = directory.path().join("report.html");
+        write_out(format_args!("{}\n", page.display()));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `thermochip models`: the cards, or one in full.
 
+use super::write_out;
 use crate::error::{Error, Result};
 use crate::hardware::card::{card, names};
 
@@ -13,11 +14,11 @@ pub(super) fn show(name: Option<&str>, json: bool) -> Result<()> {
 
 fn list(json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::json!(names()));
+        write_out(format_args!("{}\n", serde_json::json!(names())));
         return Ok(());
     }
     for name in names() {
-        println!("{name:26}{}", card(name)?.title);
+        write_out(format_args!("{name:26}{}\n", card(name)?.title));
     }
     Ok(())
 }
@@ -34,14 +35,20 @@ fn one(name: &str, json: bool) -> Result<()> {
             "name": card.name, "title": card.title, "kind": card.kind, "parameters": card.parameters,
             "unstated": card.unstated, "sha256": card.sha256(),
         });
-        println!("{value}");
+        write_out(format_args!("{value}\n"));
         return Ok(());
     }
-    println!("{}: {}\n", card.name, card.title);
-    println!("{:40}{:>12}  {:13}source", "parameter", "value", "label");
+    write_out(format_args!("{}: {}\n\n", card.name, card.title));
+    write_out(format_args!(
+        "{:40}{:>12}  {:13}source\n",
+        "parameter", "value", "label"
+    ));
     for (key, p) in &card.parameters {
-        println!("{key:40}{:>12}  {:13}{}", p.value, p.label, p.source);
+        write_out(format_args!(
+            "{key:40}{:>12}  {:13}{}\n",
+            p.value, p.label, p.source
+        ));
     }
-    println!("\nunstated: {}", card.unstated.join(", "));
+    write_out(format_args!("\nunstated: {}\n", card.unstated.join(", ")));
     Ok(())
 }

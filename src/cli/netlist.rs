@@ -76,7 +76,7 @@ pub(super) fn export(export: &Export) -> Result<()> {
     match &export.out {
         Some(path) => save(path, &text),
         None => {
-            print!("{text}");
+            super::write_out(text);
             Ok(())
         }
     }

@@ -5,8 +5,8 @@
 use super::LANES;
 use super::real::Real;
 use super::scheme::Stepper;
-use super::streams::StreamPosition;
-use super::tile::{NormalPlan, Tile};
+use super::streams::{Origin, StreamPosition};
+use super::tile::{NormalPlan, Row, Tile};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,11 +46,11 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct Passage<'a, R> {
     /// The nodes before.
-    pub before: &'a [[R; LANES]],
+    pub before: &'a [Row<R>],
     /// The nodes after.
-    pub after: &'a [[R; LANES]],
+    pub after: &'a [Row<R>],
     /// The normals of the step: see [`Stepper::shows_noise`].
-    pub normals: &'a [[R; LANES]],
+    pub normals: &'a [Row<R>],
     /// Time before, in the process's unit.
     pub time: f64,
     /// Lanes in use.
@@ -71,11 +71,22 @@ pub struct Ensemble<R> {
 impl<R: Real> Ensemble<R> {
     /// `chains` chains of `nodes` continuous nodes (at zero) and `levels` spins (at +1); streams from (seed, domain, chain).
     pub fn new(seed: u64, domain: u64, chains: usize, nodes: usize, levels: usize) -> Self {
+        Self::from_origin((seed, domain), chains, nodes, levels)
+    }
+
+    /// The same with streams from `origin`, which names their generator as well.
+    pub fn from_origin(
+        origin: impl Into<Origin>,
+        chains: usize,
+        nodes: usize,
+        levels: usize,
+    ) -> Self {
+        let origin = origin.into();
         let tiles = (0..chains.div_ceil(LANES))
             .map(|t| {
                 let first = t * LANES;
                 let lanes = LANES.min(chains - first);
-                Tile::new((seed, domain), first, lanes, nodes, levels)
+                Tile::new(origin, first, lanes, nodes, levels)
             })
             .collect();
         Ensemble {
@@ -184,7 +195,7 @@ impl<R: Real> Ensemble<R> {
         for (node, &value) in hidden.iter().enumerate() {
             tile.write(!spins, node, lane, value);
         }
-        tile.memory.resize(memory.len(), [R::ZERO; LANES]);
+        tile.memory.resize(memory.len(), Row::splat(R::ZERO));
         for (row, &value) in tile.memory.iter_mut().zip(memory) {
             row[lane] = R::from_f64(value);
         }
@@ -201,7 +212,7 @@ impl<R: Real> Ensemble<R> {
     /// Puts the streams back.
     ///
     /// # Errors
-    /// A wrong number of them.
+    /// A wrong number of them, or streams of another generator.
     pub fn restore_streams(&mut self, positions: &[StreamPosition]) -> Result<()> {
         if positions.len() != self.chains {
             let expected = format!("{} streams, one per chain", self.chains);
@@ -210,7 +221,7 @@ impl<R: Real> Ensemble<R> {
         for (chain, &position) in positions.iter().enumerate() {
             self.tiles[chain / LANES]
                 .rng
-                .set_position(chain % LANES, position);
+                .set_position(chain % LANES, position)?;
         }
         Ok(())
     }
@@ -257,13 +268,13 @@ impl<R: Real> Ensemble<R> {
             let expected = "a scheme whose normals are the noise of the process";
             return Err(Error::invalid("plan.scheme", "this scheme", expected));
         }
-        let plan = NormalPlan::new::<R>(&vec![true; stepper.normals()]);
+        let plan = NormalPlan::new::<R>(&vec![true; stepper.normals()], stepper.bits());
         let accounts = self
             .tiles
             .par_iter_mut()
             .map(|tile| {
                 let mut account = open();
-                let mut normals = vec![[R::ZERO; LANES]; stepper.normals()];
+                let mut normals = vec![Row::splat(R::ZERO); stepper.normals()];
                 let mut before = tile.x.clone();
                 stepper.begin(tile);
                 for step in 0..steps {
@@ -292,7 +303,7 @@ impl<R: Real> Ensemble<R> {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        let used = |tile: &Tile<R>, row: &[R; LANES]| {
+        let used = |tile: &Tile<R>, row: &Row<R>| {
             let lanes = row[..tile.lanes].iter();
             lanes.into_iter().any(|v| !v.to_f64().is_finite())
         };

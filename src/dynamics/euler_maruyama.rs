@@ -4,12 +4,14 @@
 //! modes: h ≥ 2 Re λ/|λ|²), and refuses such a step. Spins, if any, take exact two-state steps (see `telegraph`).
 
 use super::LANES;
-use super::field::{Amplitude, Field, Stage};
+use super::field::{Field, Stage};
 use super::force::cubic;
+use super::lone::{Columns, Lone};
 use super::process::{Calculus, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, no_jumps};
 use super::stability;
+use super::sweep::Sweep;
 use super::telegraph::TelegraphStepper;
 use super::tile::Tile;
 use super::walk::{OneStep, Walk};
@@ -32,8 +34,11 @@ impl<R: Real> Scheme<R> for EulerMaruyama {
         if process.levels.is_some() {
             return Ok(Box::new(TelegraphStepper::new(process, setting)?));
         }
-        no_jumps("euler-maruyama", process)?;
-        Ok(Box::new(Walk(EulerMaruyamaStep::new(process, setting)?)))
+        let name = "euler-maruyama";
+        no_jumps(name, process)?;
+        Ok(Box::new(Walk(EulerMaruyamaStep::new(
+            name, process, setting,
+        )?)))
     }
 }
 
@@ -41,18 +46,64 @@ impl<R: Real> Scheme<R> for EulerMaruyama {
 #[derive(Clone, Debug)]
 pub(super) struct EulerMaruyamaStep<R> {
     field: Field<R>,
+    /// Where masses and noises do not couple rows.
+    sweep: Option<Sweep<R>>,
+    columns: Columns<R>,
 }
 
 impl<R: Real> EulerMaruyamaStep<R> {
-    /// Prepares the continuous part of `process`.
+    /// Prepares the continuous part of `process`, in the name of `scheme`.
     ///
     /// # Errors
     /// An unstable step; clamped nodes in a network with coupling capacitors (their charge is not modelled here).
-    pub fn new(process: &Process, setting: &Setting<'_>) -> Result<Self> {
-        stability::check(process, setting, "euler-maruyama", stability::euler)?;
+    pub fn new(scheme: &str, process: &Process, setting: &Setting<'_>) -> Result<Self> {
+        stability::check(process, setting, scheme, stability::euler)?;
+        let field = Field::new(process, setting)?;
+        let sweep = field.sweep(process);
         Ok(EulerMaruyamaStep {
-            field: Field::new(process, setting)?,
+            field,
+            sweep,
+            columns: Columns::default(),
         })
+    }
+
+    /// Constant forces that differ from chain to chain and from step to step: whoever asks for them writes `tile.drive`.
+    #[must_use]
+    pub fn driven(mut self) -> Self {
+        if let Some(sweep) = &mut self.sweep {
+            sweep.driven();
+        }
+        self
+    }
+
+    /// A step that draws its normals node by node, if it can: without noisy branches they are wanted once, in the nodes' order.
+    #[inline(always)]
+    pub fn draw_fused<const AVERAGED: bool>(&self, tile: &mut Tile<R>) -> bool {
+        let in_order = self.field.noise_rows() == self.field.rows();
+        let Some(sweep) = self.sweep.as_ref().filter(|_| in_order) else {
+            return false;
+        };
+        self.prepare(tile);
+        sweep.draw::<AVERAGED>(&self.field.normals, tile);
+        true
+    }
+
+    /// Writes to `tile.force` what the step cannot take row by row.
+    #[inline(always)]
+    fn prepare(&self, tile: &mut Tile<R>) {
+        let field = &self.field;
+        match &self.sweep {
+            Some(sweep) if !sweep.forced() => return,
+            Some(_) => field.force.dense_part(&tile.spare, &mut tile.force),
+            None => field.force.product(&tile.spare, &mut tile.force),
+        }
+        let (stage, calculus) = (Stage::of(tile, 0.0), Calculus::Ito);
+        field.add_branches(&tile.held, &tile.spare, stage, calculus, &mut tile.force);
+        if field.noise_rows() > field.rows() {
+            let per_step = R::from_f64(1.0 / field.step());
+            let (x, t) = (&tile.spare, tile.time);
+            field.add_branch_kicks(&tile.held, x, t, per_step, &tile.noise, &mut tile.force);
+        }
     }
 
     /// Constant force on free row `row`, for schemes that add to the drive.
@@ -61,7 +112,7 @@ impl<R: Real> EulerMaruyamaStep<R> {
         self.field.force.constant(row)
     }
 
-    /// The same for coupled masses or noises, which need all rows at once.
+    /// A step for coupled masses or noises, which need all rows at once; L x and the branches are in `tile.force`.
     #[inline(always)]
     fn move_coupled(&self, tile: &mut Tile<R>) {
         let step = R::from_f64(self.field.step());
@@ -94,35 +145,47 @@ impl<R: Real> OneStep<R> for EulerMaruyamaStep<R> {
         true
     }
 
+    fn begin(&self, tile: &mut Tile<R>) {
+        if let Some(sweep) = &self.sweep {
+            sweep.begin(tile);
+        }
+    }
+
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
-        let (field, t) = (&self.field, tile.time);
-        field.force.product(&tile.spare, &mut tile.force);
-        field.add_branches(
-            &tile.held,
-            &tile.spare,
-            Stage::of(tile, 0.0),
-            Calculus::Ito,
-            &mut tile.force,
-        );
-        let per_step = R::from_f64(1.0 / field.step());
-        field.add_branch_kicks(
-            &tile.held,
-            &tile.spare,
-            t,
-            per_step,
-            &tile.noise,
-            &mut tile.force,
-        );
-        match (&field.amplitude, &field.mass) {
-            (Amplitude::Diagonal(sigma), None) => field.move_rows(
-                sigma,
-                &tile.noise,
-                &tile.force,
-                &tile.drive,
-                &mut tile.spare,
-            ),
-            _ => self.move_coupled(tile),
+        self.prepare(tile);
+        match &self.sweep {
+            Some(sweep) => sweep.given(tile),
+            None => self.move_coupled(tile),
+        }
+    }
+
+    #[inline(always)]
+    fn alone(&self, tile: &mut Tile<R>, steps: u64) -> bool {
+        let field = &self.field;
+        let Some(sweep) = self.sweep.as_ref().filter(|_| field.cells_only()) else {
+            return false;
+        };
+        let lone = Lone {
+            sweep,
+            columns: &self.columns,
+            dense: field.force.dense(),
+            plan: &field.normals,
+            free: &field.force.free,
+        };
+        let suits = lone.suits(tile);
+        if suits {
+            lone.advance(tile, steps);
+        }
+        suits
+    }
+
+    #[inline(always)]
+    fn draw(&self, tile: &mut Tile<R>) {
+        if !self.draw_fused::<false>(tile) {
+            self.field.normals.fill(&mut tile.rng, &mut tile.noise);
+            self.once(tile);
+            self.field.clip(tile);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Explicit schemes beside Euler–Maruyama: Heun, ShARK and Leimkuhler–Matthews.
 
 use super::LANES;
+use super::euler_maruyama::EulerMaruyamaStep;
 use super::field::{Field, Stage};
 use super::process::{Calculus, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, additive_only, no_jumps, no_levels};
 use super::stability;
+use super::sweep::average;
 use super::tile::{Row, Tile, reserve};
 use super::walk::{OneStep, Walk};
 use crate::error::Result;
@@ -193,51 +195,47 @@ impl<R: Real> Scheme<R> for LeimkuhlerMatthews {
         let name = "leimkuhler-matthews";
         no_levels(name, process)?;
         no_jumps(name, process)?;
-        stability::check(process, setting, name, stability::euler)?;
-        let field = Field::new(process, setting)?;
-        additive_only(name, &field)?;
-        Ok(Box::new(Walk(LeimkuhlerMatthewsStep { field })))
+        let euler = EulerMaruyamaStep::new(name, process, setting)?;
+        additive_only(name, euler.field())?;
+        Ok(Box::new(Walk(LeimkuhlerMatthewsStep { euler })))
     }
 }
 
+/// Euler's step with the mean of two normals.
 struct LeimkuhlerMatthewsStep<R> {
-    field: Field<R>,
+    euler: EulerMaruyamaStep<R>,
 }
 
 impl<R: Real> OneStep<R> for LeimkuhlerMatthewsStep<R> {
     fn field(&self) -> &Field<R> {
-        &self.field
+        self.euler.field()
     }
 
     /// The normals of the step before go on from phase to phase; the first step of a run draws them.
     fn begin(&self, tile: &mut Tile<R>) {
-        let rows = self.field.noise_rows();
-        reserve(&mut tile.work, self.field.rows());
-        if tile.memory.len() != rows {
-            reserve(&mut tile.memory, rows);
-            self.field.normals.fill(&mut tile.rng, &mut tile.memory);
+        self.euler.begin(tile);
+        let field = self.field();
+        if tile.memory.len() != field.noise_rows() {
+            reserve(&mut tile.memory, field.noise_rows());
+            field.normals.fill(&mut tile.rng, &mut tile.memory);
         }
     }
 
     #[inline(always)]
     fn once(&self, tile: &mut Tile<R>) {
-        let (field, t) = (&self.field, tile.time);
-        std::mem::swap(&mut tile.noise, &mut tile.memory);
-        // `noise` now holds the old normals, `memory` the new ones.
-        add(1.0, &tile.memory, &mut tile.noise);
-        scale(0.5, &mut tile.noise);
-        let stage = Stage::of(tile, 0.0);
-        let constants = (&tile.drive[..], &tile.held[..]);
-        field.evaluate(
-            constants,
-            &tile.spare,
-            stage,
-            Calculus::Ito,
-            &mut tile.force,
-        );
-        field.kick(&tile.held, &tile.spare, t, &tile.noise, &mut tile.work);
-        add(field.step(), &tile.force, &mut tile.work);
-        field.solve(&mut tile.work);
-        add(1.0, &tile.work, &mut tile.spare);
+        for (new, old) in tile.noise.iter_mut().zip(&mut tile.memory) {
+            average(new, old);
+        }
+        self.euler.once(tile);
+    }
+
+    #[inline(always)]
+    fn draw(&self, tile: &mut Tile<R>) {
+        if !self.euler.draw_fused::<true>(tile) {
+            let field = self.field();
+            field.normals.fill(&mut tile.rng, &mut tile.noise);
+            self.once(tile);
+            field.clip(tile);
+        }
     }
 }

@@ -4,42 +4,21 @@
 //! kick there, and the solution with M. What a clamped node does to the others is constant during a phase.
 
 use super::LANES;
-use super::force::{Force, cubic};
-use super::law::{Flux, FluxSlope, Loudness, Slope, Value};
+use super::branches::Branches;
+use super::force::Force;
 use super::linear;
-use super::process::{Branch, Calculus, Drive, Mass, Noise, Process};
+use super::process::{Calculus, Drive, Mass, Noise, Process};
 use super::real::Real;
 use super::scheme::Setting;
+use super::sweep::Sweep;
 use super::tile::{NormalPlan, Row, Tile, end_row, reserve};
 use super::triangle::Triangle;
-use super::wave::Wave;
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug)]
 pub(super) enum Amplitude<R> {
     Diagonal(Vec<R>),
     Factor(Triangle<R>),
-}
-
-#[derive(Clone, Debug)]
-struct Kick<R> {
-    /// Row of the normals.
-    row: usize,
-    /// Strength · amplitude · h.
-    density: R,
-    /// Amplitude of the Itô correction of anti-Itô calculus: ½ strength · amplitude · (w_in · M⁻¹ w_out).
-    correction: f64,
-    flux: Flux,
-    calculus: Calculus,
-}
-
-#[derive(Clone, Debug)]
-struct Element<R> {
-    branch: Branch,
-    /// (free row, weight) of u and of the force.
-    input: Vec<(usize, R)>,
-    output: Vec<(usize, R)>,
-    kick: Option<Kick<R>>,
 }
 
 /// The time at which a stage of a step looks at the forces, and the time at which the step began.
@@ -72,8 +51,7 @@ pub struct Field<R> {
     /// (row, column, M) where M is not 1; then no node is clamped, so rows are nodes.
     mass_entries: Option<Vec<(usize, usize, R)>>,
     rails: Option<Vec<R>>,
-    elements: Vec<Element<R>>,
-    waves: Vec<Wave>,
+    branches: Branches<R>,
     /// (free row, drive).
     drives: Vec<(usize, Drive)>,
     noise_rows: usize,
@@ -111,36 +89,8 @@ impl<R: Real> Field<R> {
                 .map(|&i| R::from_f64(values[i] * scale))
                 .collect()
         };
-        let mut noise_rows = free.len();
-        let elements = process
-            .branches
-            .iter()
-            .map(|branch| {
-                let rows = |entries: &[(usize, f64)]| -> Vec<(usize, R)> {
-                    let free = entries.iter().filter_map(|&(i, w)| Some((row_of[i]?, w)));
-                    free.map(|(row, w)| (row, R::from_f64(w))).collect()
-                };
-                let kick = branch.noise.map(|noise| {
-                    noise_rows += 1;
-                    let strength = noise.strength * branch.amplitude;
-                    Kick {
-                        row: noise_rows - 1,
-                        density: R::from_f64(strength * setting.step),
-                        correction: 0.5
-                            * strength
-                            * linear::self_response(process, branch, |i| row_of[i].is_some()),
-                        flux: noise.flux,
-                        calculus: noise.calculus,
-                    }
-                });
-                Element {
-                    input: rows(&branch.input),
-                    output: rows(&branch.output),
-                    kick,
-                    branch: branch.clone(),
-                }
-            })
-            .collect();
+        let branches = Branches::new(process, &row_of, free.len(), setting.step);
+        let noise_rows = free.len() + branches.noisy();
         let mut mask: Vec<bool> = setting.clamped.iter().map(|c| !c).collect();
         mask.resize(process.nodes + noise_rows - free.len(), true);
         Ok(Field {
@@ -162,14 +112,13 @@ impl<R: Real> Field<R> {
                 ),
             },
             rails: process.rails.as_ref().map(|rails| pick(rails, 1.0)),
-            normals: NormalPlan::new::<R>(&mask),
+            normals: NormalPlan::new::<R>(&mask, setting.normals),
             drives: process
                 .drives
                 .iter()
                 .filter_map(|drive| Some((row_of[drive.node]?, *drive)))
                 .collect(),
-            waves: process.waves.clone(),
-            elements,
+            branches,
             force,
             noise_rows,
             step: setting.step,
@@ -193,11 +142,7 @@ impl<R: Real> Field<R> {
 
     /// Whether all noise is independent of the state.
     pub(super) fn additive(&self) -> bool {
-        self.elements.iter().all(|e| {
-            e.kick
-                .as_ref()
-                .is_none_or(|kick| kick.flux == Flux::Constant)
-        })
+        self.branches.additive()
     }
 
     /// Packs the free rows into `tile.spare` and computes what is constant during a phase.
@@ -205,17 +150,7 @@ impl<R: Real> Field<R> {
         self.force.begin(tile);
         reserve(&mut tile.noise, self.noise_rows);
         reserve(&mut tile.force, self.rows());
-        reserve(&mut tile.held, self.elements.len());
-        for (element, held) in self.elements.iter().zip(&mut tile.held) {
-            *held = [R::from_f64(element.branch.offset); LANES];
-            for &(node, weight) in &element.branch.input {
-                if self.force.free.binary_search(&node).is_err() {
-                    for lane in 0..LANES {
-                        held[lane] = R::from_f64(weight).fma(tile.x[node][lane], held[lane]);
-                    }
-                }
-            }
-        }
+        self.branches.begin(tile);
         self.pack(tile);
     }
 
@@ -235,27 +170,6 @@ impl<R: Real> Field<R> {
         }
     }
 
-    /// u of a branch.
-    #[inline(always)]
-    fn variable(&self, element: &Element<R>, held: &Row<R>, x: &[Row<R>], t: f64) -> Row<R> {
-        let mut u = *held;
-        let waves = &element.branch.waves;
-        if !waves.is_empty() {
-            let sum: f64 = waves.iter().map(|&(k, w)| w * self.waves[k].at(t)).sum();
-            u = u.map(|v| v + R::from_f64(sum));
-        }
-        for &(row, weight) in &element.input {
-            for lane in 0..LANES {
-                u[lane] = weight.fma(x[row][lane], u[lane]);
-            }
-        }
-        u
-    }
-
-    fn gate(&self, element: &Element<R>, t: f64) -> f64 {
-        element.branch.gate.map_or(1.0, |k| self.waves[k].at(t))
-    }
-
     /// Adds the branches' forces and the drives at a stage to `out`, read in `calculus`.
     #[inline(always)]
     pub(super) fn add_branches(
@@ -266,29 +180,8 @@ impl<R: Real> Field<R> {
         calculus: Calculus,
         out: &mut [Row<R>],
     ) {
-        let t = stage.now;
-        for (element, held) in self.elements.iter().zip(held) {
-            let branch = &element.branch;
-            let u = self.variable(element, held, x, t);
-            let gate = self.gate(element, t);
-            let gain = R::from_f64(branch.amplitude * gate);
-            let mut force = branch.law.lanes(&u, Value(gain));
-            if let Some(kick) = &element.kick {
-                let alpha = kick.calculus.alpha() - calculus.alpha();
-                let factor = R::from_f64(alpha * kick.correction * gate);
-                if factor != R::ZERO && kick.flux != Flux::Constant {
-                    let extra = branch.law.lanes(&u, FluxSlope(factor, kick.flux));
-                    for lane in 0..LANES {
-                        force[lane] = force[lane] + extra[lane];
-                    }
-                }
-            }
-            for &(row, weight) in &element.output {
-                for lane in 0..LANES {
-                    out[row][lane] = weight.fma(force[lane], out[row][lane]);
-                }
-            }
-        }
+        self.branches
+            .add_forces((held, x, stage.now), calculus, out);
         self.add_drives(stage, out);
     }
 
@@ -296,7 +189,7 @@ impl<R: Real> Field<R> {
     #[inline(always)]
     pub(super) fn add_drives(&self, stage: Stage, out: &mut [Row<R>]) {
         for &(row, drive) in &self.drives {
-            let wave = &self.waves[drive.wave];
+            let wave = self.branches.wave(drive.wave);
             // A derivative is the mean over the step, at whatever stage, so that the charge moved is exact.
             let value = if drive.derivative {
                 (wave.at(stage.start + self.step) - wave.at(stage.start)) / self.step
@@ -319,20 +212,7 @@ impl<R: Real> Field<R> {
         normals: &[Row<R>],
         out: &mut [Row<R>],
     ) {
-        for (element, held) in self.elements.iter().zip(held) {
-            let Some(kick) = &element.kick else { continue };
-            let u = self.variable(element, held, x, t);
-            let density = kick.density * R::from_f64(self.gate(element, t));
-            let mut noise = element.branch.law.lanes(&u, Loudness(density, kick.flux));
-            for lane in 0..LANES {
-                noise[lane] = scale * noise[lane] * normals[kick.row][lane];
-            }
-            for &(row, weight) in &element.output {
-                for lane in 0..LANES {
-                    out[row][lane] = weight.fma(noise[lane], out[row][lane]);
-                }
-            }
-        }
+        self.branches.add_kicks((held, x, t), scale, normals, out);
     }
 
     /// F(x, t) of the free rows at a stage, read in `calculus`; M is not yet divided out.
@@ -378,47 +258,9 @@ impl<R: Real> Field<R> {
         }
     }
 
-    /// (output row, input row) of every branch.
-    pub(super) fn branch_pattern(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.elements.iter().flat_map(|element| {
-            let inputs = move |out: usize| element.input.iter().map(move |e| (out, e.0));
-            element.output.iter().flat_map(move |e| inputs(e.0))
-        })
-    }
-
-    /// `slot` of every pair of [`Self::branch_pattern`], branch by branch.
-    pub(super) fn branch_slots(&self, slot: impl Fn(usize, usize) -> usize) -> Vec<Vec<usize>> {
-        let of = |element: &Element<R>| {
-            let outputs = element.output.iter();
-            let pairs = outputs.flat_map(|o| element.input.iter().map(move |i| (o.0, i.0)));
-            pairs.map(|(i, j)| slot(i, j)).collect()
-        };
-        self.elements.iter().map(of).collect()
-    }
-
-    /// Adds `factor` · ∂(branch force)/∂x to the matrix entries at `slots`.
-    #[inline(always)]
-    pub(super) fn add_branch_slopes(
-        &self,
-        held: &[Row<R>],
-        x: &[Row<R>],
-        t: f64,
-        factor: R,
-        slots: &[Vec<usize>],
-        matrix: &mut [Row<R>],
-    ) {
-        for ((element, held), slots) in self.elements.iter().zip(held).zip(slots) {
-            let u = self.variable(element, held, x, t);
-            let gain = factor * R::from_f64(element.branch.amplitude * self.gate(element, t));
-            let slope = element.branch.law.lanes(&u, Slope(gain));
-            let outputs = element.output.iter();
-            let weights = outputs.flat_map(|o| element.input.iter().map(move |i| o.1 * i.1));
-            for (weight, &slot) in weights.zip(slots) {
-                for lane in 0..LANES {
-                    matrix[slot][lane] = weight.fma(slope[lane], matrix[slot][lane]);
-                }
-            }
-        }
+    /// The branches.
+    pub(super) fn branches(&self) -> &Branches<R> {
+        &self.branches
     }
 
     /// out ← out − M (to − from).
@@ -468,25 +310,23 @@ impl<R: Real> Field<R> {
         tile.clipped += all.sum::<u64>();
     }
 
-    /// x ← x + h F + √h S ξ, with L x and the branches already in `product`: unit mass, own noise on every node.
-    #[inline(always)]
-    pub(super) fn move_rows(
-        &self,
-        sigma: &[R],
-        noise: &[Row<R>],
-        product: &[Row<R>],
-        drive: &[Row<R>],
-        x: &mut [Row<R>],
-    ) {
-        let step = R::from_f64(self.step);
-        for row in 0..x.len() {
-            let (c, sigma) = (self.force.cubic(row), sigma[row]);
-            let (noise, product, drive, x) = (&noise[row], &product[row], &drive[row], &mut x[row]);
-            for lane in 0..LANES {
-                let force = cubic(c, x[lane], product[lane] + drive[lane]);
-                x[lane] = x[lane] + step.fma(force, sigma * noise[lane]);
-            }
-            end_row();
+    /// Whether cubic cells and linear couplings are all there is.
+    pub(super) fn cells_only(&self) -> bool {
+        !self.force.beyond_cubic() && self.branches.is_empty() && self.drives.is_empty()
+    }
+
+    /// The fused kernel of this field, where neither masses nor noises couple rows.
+    pub(super) fn sweep(&self, process: &Process) -> Option<Sweep<R>> {
+        let (Amplitude::Diagonal(sigma), None) = (&self.amplitude, &self.mass) else {
+            return None;
+        };
+        let force = &self.force;
+        let forced = force.dense().is_some() || !self.cells_only();
+        let couplings = &force.linear;
+        let mut sweep = Sweep::new(process, &force.free, couplings, sigma, self.step, forced);
+        if force.feels_clamped() {
+            sweep.driven();
         }
+        Some(sweep)
     }
 }

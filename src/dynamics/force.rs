@@ -4,6 +4,7 @@
 //! stay in registers, sparse ones row by row; both add in column order, so the bits are the same everywhere.
 
 use super::LANES;
+use super::dense::DenseRows;
 use super::process::{Linear, Process};
 use super::real::Real;
 use super::tile::{Row, Tile, end_row, reserve};
@@ -17,21 +18,18 @@ pub struct Force<R> {
     cubic: Vec<[R; 3]>,
     /// `higher[k][row]`: c_{k+4}, for the rare force beyond a cubic.
     higher: Vec<Vec<R>>,
-    linear: Rows<R>,
+    pub(super) linear: Rows<R>,
     /// Constant part c_0 of each free node.
     constant: Vec<R>,
     /// Couplings to clamped nodes: per free row, (node, L).
     clamped: Vec<Vec<(usize, R)>>,
 }
 
-/// Rows that the dense product computes together: their sums fill the registers.
-const BLOCK: usize = 4;
-
+/// The couplings among the free rows.
 #[derive(Clone, Debug)]
-enum Rows<R> {
+pub(super) enum Rows<R> {
     None,
-    /// `[block * n + j][k]` is L of row `block * BLOCK + k`, column j; rows beyond the last are zero.
-    Dense(Vec<[R; BLOCK]>),
+    Dense(DenseRows<R>),
     /// Row i has `entries[starts[i]..starts[i + 1]]`, each (column, L).
     Sparse {
         starts: Vec<usize>,
@@ -39,25 +37,20 @@ enum Rows<R> {
     },
 }
 
+impl<R> Rows<R> {
+    /// Row `i`, where the couplings are sparse; dense ones have no rows to read.
+    pub fn sparse_row(&self, i: usize) -> &[(u32, R)] {
+        match self {
+            Rows::Sparse { starts, entries } => &entries[starts[i]..starts[i + 1]],
+            Rows::None | Rows::Dense(_) => &[],
+        }
+    }
+}
+
 /// ((c_3 x + c_2) x + c_1) x + rest.
 #[inline(always)]
 pub fn cubic<R: Real>(c: [R; 3], x: R, rest: R) -> R {
     c[2].fma(x, c[1]).fma(x, c[0]).fma(x, rest)
-}
-
-#[inline(always)]
-fn dense_product<R: Real>(blocks: &[[R; BLOCK]], x: &[Row<R>], out: &mut [Row<R>]) {
-    for (out, rows) in out.chunks_mut(BLOCK).zip(blocks.chunks_exact(x.len())) {
-        let mut sums = [[R::ZERO; LANES]; BLOCK];
-        for (x, entries) in x.iter().zip(rows) {
-            for k in 0..BLOCK {
-                for lane in 0..LANES {
-                    sums[k][lane] = entries[k].fma(x[lane], sums[k][lane]);
-                }
-            }
-        }
-        out.copy_from_slice(&sums[..out.len()]);
-    }
 }
 
 #[inline(always)]
@@ -68,7 +61,7 @@ fn sparse_product<R: Real>(
     out: &mut [Row<R>],
 ) {
     for (out, range) in out.iter_mut().zip(starts.windows(2)) {
-        let mut sum = [R::ZERO; LANES];
+        let mut sum = Row::splat(R::ZERO);
         for &(j, value) in &entries[range[0]..range[1]] {
             let x = &x[j as usize];
             for lane in 0..LANES {
@@ -116,13 +109,13 @@ impl<R: Real> Force<R> {
         let linear = if count == 0 {
             Rows::None
         } else if 4 * count > n * n && n > 8 {
-            let mut blocks = vec![[R::ZERO; BLOCK]; n.div_ceil(BLOCK) * n];
+            let mut matrix = vec![0.0; n * n];
             for (i, row) in inner.iter().enumerate() {
                 for &(j, value) in row {
-                    blocks[i / BLOCK * n + j][i % BLOCK] = value;
+                    matrix[i * n + j] = value.to_f64();
                 }
             }
-            Rows::Dense(blocks)
+            Rows::Dense(DenseRows::new(n, |i, j| matrix[i * n + j]))
         } else {
             let mut starts = vec![0];
             let mut entries = Vec::with_capacity(count);
@@ -156,6 +149,24 @@ impl<R: Real> Force<R> {
         }
     }
 
+    /// Whether cells go beyond a cubic.
+    pub(super) fn beyond_cubic(&self) -> bool {
+        !self.higher.is_empty()
+    }
+
+    /// The couplings, where they are dense.
+    pub(super) fn dense(&self) -> Option<&DenseRows<R>> {
+        match &self.linear {
+            Rows::Dense(matrix) => Some(matrix),
+            Rows::None | Rows::Sparse { .. } => None,
+        }
+    }
+
+    /// Whether clamped nodes act on the free ones.
+    pub(super) fn feels_clamped(&self) -> bool {
+        self.clamped.iter().any(|row| !row.is_empty())
+    }
+
     /// c_0 of free row `row`.
     #[inline(always)]
     pub fn constant(&self, row: usize) -> R {
@@ -166,7 +177,7 @@ impl<R: Real> Force<R> {
     pub fn begin(&self, tile: &mut Tile<R>) {
         reserve(&mut tile.drive, self.free.len());
         for (row, drive) in tile.drive.iter_mut().enumerate() {
-            *drive = [self.constant[row]; LANES];
+            *drive = Row::splat(self.constant[row]);
             for &(node, value) in &self.clamped[row] {
                 for lane in 0..LANES {
                     drive[lane] = value * tile.x[node][lane] + drive[lane];
@@ -179,9 +190,21 @@ impl<R: Real> Force<R> {
     #[inline(always)]
     pub fn product(&self, x: &[Row<R>], out: &mut [Row<R>]) {
         match &self.linear {
-            Rows::None => out.fill([R::ZERO; LANES]),
-            Rows::Dense(blocks) => dense_product(blocks, x, out),
+            Rows::None => out.fill(Row::splat(R::ZERO)),
+            Rows::Dense(matrix) => matrix.multiply(x, out),
             Rows::Sparse { starts, entries } => sparse_product(starts, entries, x, out),
+        }
+        if !self.higher.is_empty() {
+            self.add_higher(x, out);
+        }
+    }
+
+    /// The part of [`Self::product`] that is not sparse couplings.
+    #[inline(always)]
+    pub(super) fn dense_part(&self, x: &[Row<R>], out: &mut [Row<R>]) {
+        match &self.linear {
+            Rows::Dense(matrix) => matrix.multiply(x, out),
+            Rows::None | Rows::Sparse { .. } => out.fill(Row::splat(R::ZERO)),
         }
         if !self.higher.is_empty() {
             self.add_higher(x, out);
@@ -238,7 +261,7 @@ impl<R: Real> Force<R> {
     #[inline(always)]
     pub fn energy(&self, x: &[Row<R>], drive: &[Row<R>], force: &[Row<R>]) -> Row<R> {
         let half = R::from_f64(0.5);
-        let mut energy = [R::ZERO; LANES];
+        let mut energy = Row::splat(R::ZERO);
         let third = R::from_f64(1.0 / 3.0);
         for row in 0..self.free.len() {
             let c = self.cubic[row];

@@ -9,14 +9,13 @@ use super::LANES;
 use super::draw::{INPUT_TO_EXPONENT, draw};
 use super::force::row_entries;
 use super::inputs::Inputs;
-use super::lanes::{Collect, LaneKernel, run_lanes_with};
+use super::lanes::{Collect, LaneKernel, dispatch_lanes};
 use super::one_chain::{Columns, OneByOne};
 use super::planes::Planes;
 use super::process::{LevelInput, Process};
 use super::real::Real;
 use super::scheme::Stepper;
-use super::simd::{InstructionSet, best};
-use super::streams::Jump;
+use super::streams::{Jump, Stream, Streams};
 use super::tile::{Tile, uniform_words};
 use crate::error::{Error, Result};
 
@@ -91,32 +90,23 @@ impl<R: Real> GibbsStepper<R> {
         let order = classes.concat();
         let in_order = order.iter().map(|&i| (field[i], &rows[i][..]));
         let inputs = Inputs::new(INPUT_TO_EXPONENT, in_order);
-        let columns = inputs.narrow().and_then(|rows| Columns::new(rows, &inputs.scale, n));
+        let columns = inputs
+            .narrow()
+            .and_then(|rows| Columns::new(rows, &inputs.scale, n));
         Ok(GibbsStepper {
             way: Way::Lanes(Sweep {
                 clamped: order.iter().map(|&i| clamped[i]).collect(),
                 order: order.into_iter().map(|i| i as u32).collect(),
                 inputs,
                 columns,
-                skip: Jump::new(R::WORDS),
+                skip: Jump::new(R::WORDS as u64),
             }),
         })
-    }
-
-    fn advance_on(&self, set: InstructionSet, tiles: &mut [Tile<R>], sweeps: u64) {
-        match &self.way {
-            Way::Planes(planes) => planes.advance(set, tiles, sweeps),
-            Way::Lanes(sweep) => {
-                for tile in tiles {
-                    sweep.advance(set, tile, sweeps);
-                }
-            }
-        }
     }
 }
 
 impl<R: Real> Sweep<R> {
-    fn advance(&self, set: InstructionSet, tile: &mut Tile<R>, sweeps: u64) {
+    fn advance(&self, tile: &mut Tile<R>, sweeps: u64) {
         match (&self.columns, self.inputs.narrow()) {
             (Some(columns), Some(rows)) if Columns::suits(tile.lanes) => OneByOne {
                 columns,
@@ -127,15 +117,30 @@ impl<R: Real> Sweep<R> {
                 tile,
                 sweeps,
             }
-            .run_on(set),
-            _ => run_lanes_with(
-                set,
-                Advance {
-                    sweep: self,
-                    tile,
-                    sweeps,
-                },
-            ),
+            .run(),
+            _ => dispatch_lanes(Advance {
+                sweep: self,
+                tile,
+                sweeps,
+            }),
+        }
+    }
+}
+
+impl<R: Real> Sweep<R> {
+    #[inline(always)]
+    fn run<C: Collect, S: Stream>(&self, collect: C, levels: &mut [u32], rng: &mut S, sweeps: u64) {
+        let mut words = [[0u32; LANES]; 2];
+        for _ in 0..sweeps {
+            for (row, &spin) in self.order.iter().enumerate() {
+                if self.clamped[row] {
+                    rng.skip(self.skip);
+                    continue;
+                }
+                let y = self.inputs.times_factor(collect, row, levels);
+                uniform_words::<R>(rng, &mut words);
+                levels[spin as usize] = draw(collect, &y, &words);
+            }
         }
     }
 }
@@ -149,18 +154,10 @@ struct Advance<'a, R> {
 impl<R: Real> LaneKernel for Advance<'_, R> {
     #[inline(always)]
     fn run<C: Collect>(self, collect: C) {
-        let (sweep, tile) = (self.sweep, self.tile);
-        let mut words = [[0u32; LANES]; 2];
-        for _ in 0..self.sweeps {
-            for (row, &spin) in sweep.order.iter().enumerate() {
-                if sweep.clamped[row] {
-                    tile.rng.skip(sweep.skip);
-                    continue;
-                }
-                let y = sweep.inputs.times_factor(collect, row, &tile.levels);
-                uniform_words::<R>(&mut tile.rng, &mut words);
-                tile.levels[spin as usize] = draw(collect, &y, &words);
-            }
+        let (sweep, levels) = (self.sweep, &mut self.tile.levels[..]);
+        match &mut self.tile.rng {
+            Streams::Pcg(rng) => sweep.run(collect, levels, rng, self.sweeps),
+            Streams::ChaCha8(rng) => sweep.run(collect, levels, &mut **rng, self.sweeps),
         }
     }
 }
@@ -169,7 +166,7 @@ impl<R: Real> Stepper<R> for GibbsStepper<R> {
     fn begin(&self, _tile: &mut Tile<R>) {}
 
     fn advance(&self, tile: &mut Tile<R>, steps: u64) {
-        self.advance_on(best(), std::slice::from_mut(tile), steps);
+        self.advance_together(std::slice::from_mut(tile), steps);
     }
 
     fn span(&self) -> usize {
@@ -180,13 +177,22 @@ impl<R: Real> Stepper<R> for GibbsStepper<R> {
     }
 
     fn advance_together(&self, tiles: &mut [Tile<R>], steps: u64) {
-        self.advance_on(best(), tiles, steps);
+        match &self.way {
+            Way::Planes(planes) => planes.advance(tiles, steps),
+            Way::Lanes(sweep) => {
+                for tile in tiles {
+                    sweep.advance(tile, steps);
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::process::{Levels, Linear};
+    use super::super::simd::{InstructionSet, limited_to};
+    use super::super::streams::{Generator, Origin};
     use super::*;
 
     /// Spins on a ring with chords up to `reach`, K from `coupling(i, j)`, h from `field(i)`.
@@ -230,22 +236,26 @@ mod tests {
 
     fn levels<R: Real>(
         stepper: &GibbsStepper<R>,
-        set: InstructionSet,
+        generator: Generator,
         (spins, chains): (usize, usize),
     ) -> Vec<Vec<u32>> {
+        let origin = Origin::from((3, 1)).by(generator);
         let mut tiles: Vec<Tile<R>> = (0..chains.div_ceil(LANES))
-            .map(|t| Tile::new((3, 1), t * LANES, LANES.min(chains - t * LANES), 0, spins))
+            .map(|t| Tile::new(origin, t * LANES, LANES.min(chains - t * LANES), 0, spins))
             .collect();
-        stepper.advance_on(set, &mut tiles, 7);
+        stepper.advance_together(&mut tiles, 7);
         let used = |tile: &Tile<R>| u32::MAX >> (LANES - tile.lanes);
         let bits = |tile: &Tile<R>| tile.levels.iter().map(|l| l & used(tile)).collect();
         tiles.iter().map(bits).collect()
     }
 
     fn same_bits<R: Real>(stepper: &GibbsStepper<R>, size: (usize, usize)) {
-        let portable = levels(stepper, InstructionSet::Portable, size);
-        for set in [InstructionSet::Avx2, InstructionSet::Avx512] {
-            assert_eq!(portable, levels(stepper, set, size), "{set:?} {size:?}");
+        for generator in Generator::ALL {
+            let on = |set| limited_to(set, || levels(stepper, generator, size));
+            let portable = on(InstructionSet::Portable);
+            for set in [InstructionSet::Avx2, InstructionSet::Avx512] {
+                assert_eq!(portable, on(set), "{set:?} {size:?}");
+            }
         }
     }
 

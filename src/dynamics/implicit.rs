@@ -76,7 +76,7 @@ impl<R: Real> TrapezoidStep<R> {
         let pattern = entries
             .iter()
             .map(|e| (e.0, e.1))
-            .chain(field.branch_pattern());
+            .chain(field.branches().pattern());
         let lu = SparseLu::new(n, pattern);
         let mut base = vec![0.0; lu.len()];
         for &(i, j, value) in &entries {
@@ -84,7 +84,7 @@ impl<R: Real> TrapezoidStep<R> {
         }
         Ok(TrapezoidStep {
             diagonal: (0..n).map(|i| lu.slot(i, i)).collect(),
-            branch_slots: field.branch_slots(|i, j| lu.slot(i, j)),
+            branch_slots: field.branches().slots(|i, j| lu.slot(i, j)),
             base: base.into_iter().map(R::from_f64).collect(),
             linear: linear::drift_matrix(process).is_some(),
             field,
@@ -97,7 +97,7 @@ impl<R: Real> TrapezoidStep<R> {
     fn factorise(&self, held: &[Row<R>], x: &[Row<R>], t: f64, matrix: &mut [Row<R>]) {
         let half = R::from_f64(-0.5 * self.field.step());
         for (to, &value) in matrix.iter_mut().zip(&self.base) {
-            *to = [value; LANES];
+            *to = Row::splat(value);
         }
         for (row, x) in x.iter().enumerate() {
             let to = &mut matrix[self.diagonal[row]];
@@ -105,8 +105,8 @@ impl<R: Real> TrapezoidStep<R> {
                 to[lane] = half.fma(self.field.force.curvature(row, x[lane]), to[lane]);
             }
         }
-        self.field
-            .add_branch_slopes(held, x, t, half, &self.branch_slots, matrix);
+        let (branches, slots) = (self.field.branches(), &self.branch_slots);
+        branches.add_slopes((held, x, t), half, slots, matrix);
         self.lu.factorise(matrix);
     }
 }
@@ -149,7 +149,7 @@ impl<R: Real> OneStep<R> for TrapezoidStep<R> {
             self.factorise(&tile.held, next, t + h, matrix);
             self.lu.solve(matrix, change);
             add(1.0, change, next);
-            let mut largest = [R::ZERO; LANES];
+            let mut largest = Row::splat(R::ZERO);
             for (change, next) in change.iter().zip(&*next) {
                 for lane in 0..LANES {
                     let size = next[lane] * next[lane] + R::ONE;
@@ -171,7 +171,7 @@ impl<R: Real> OneStep<R> for TrapezoidStep<R> {
         tile.spare.copy_from_slice(next);
         if !converged {
             let nan = R::from_f64(f64::NAN);
-            tile.spare.iter_mut().for_each(|row| *row = [nan; LANES]);
+            tile.spare.iter_mut().for_each(|row| *row = Row::splat(nan));
         }
     }
 }

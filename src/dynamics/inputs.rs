@@ -71,7 +71,11 @@ impl<I: Integer> Rows<I> {
         let mut units = Vec::new();
         for (field, couplings) in rows {
             let reach = couplings.iter().fold(field.abs(), |sum, e| sum + e.1.abs());
-            let exponent = if reach > 0.0 { reach.log2().floor() } else { 0.0 };
+            let exponent = if reach > 0.0 {
+                reach.log2().floor()
+            } else {
+                0.0
+            };
             let unit = (exponent + 1.0 - f64::from(I::BITS)).exp2();
             let mut base = I::round(field / unit);
             for &(j, value) in couplings {
@@ -146,7 +150,7 @@ impl<R: Real> Inputs<R> {
     #[inline(always)]
     pub fn times_factor<C: Collect>(&self, collect: C, row: usize, levels: &[u32]) -> Row<R> {
         let scale = self.scale[row];
-        let mut out = [R::ZERO; LANES];
+        let mut out = Row::splat(R::ZERO);
         if R::WORDS == 1 {
             let rows = &self.narrow;
             let sum = collect.masked_sum(rows.base[row], rows.entries(row), levels);
@@ -177,20 +181,39 @@ mod tests {
     #[test]
     fn inputs_are_the_sums() {
         let couplings: Vec<(usize, f64)> = (0..40)
-            .map(|j| (j, (f64::from(j as u32) * 0.7).sin() * 10f64.powi(j as i32 % 10 - 6)))
+            .map(|j| {
+                (
+                    j,
+                    (f64::from(j as u32) * 0.7).sin() * 10f64.powi(j as i32 % 10 - 6),
+                )
+            })
             .collect();
         let reach: f64 = couplings.iter().map(|e| e.1.abs()).sum::<f64>() + 0.3;
-        let levels: Vec<u32> = (0..40u32).map(|j| j.wrapping_mul(2_654_435_769) ^ j << 7).collect();
+        let levels: Vec<u32> = (0..40u32)
+            .map(|j| j.wrapping_mul(2_654_435_769) ^ j << 7)
+            .collect();
         let rows = || std::iter::once((-0.3, &couplings[..]));
-        let (narrow, wide) = (Inputs::<f32>::new(2.0, rows()), Inputs::<f64>::new(2.0, rows()));
-        let (a, b) = (narrow.times_factor(Folds, 0, &levels), wide.times_factor(Folds, 0, &levels));
+        let (narrow, wide) = (
+            Inputs::<f32>::new(2.0, rows()),
+            Inputs::<f64>::new(2.0, rows()),
+        );
+        let (a, b) = (
+            narrow.times_factor(Folds, 0, &levels),
+            wide.times_factor(Folds, 0, &levels),
+        );
         for lane in 0..LANES {
-            let sign = |j: usize| if levels[j] >> lane & 1 == 1 { 1.0 } else { -1.0 };
+            let sign = |j: usize| {
+                if levels[j] >> lane & 1 == 1 {
+                    1.0
+                } else {
+                    -1.0
+                }
+            };
             let sum: f64 = couplings.iter().map(|&(j, v)| v * sign(j)).sum::<f64>() - 0.3;
             assert!((f64::from(a[lane]) - 2.0 * sum).abs() < 4e-7 * reach);
             assert!((b[lane] - 2.0 * sum).abs() < 1e-14 * reach);
         }
         let nothing = Inputs::<f32>::new(1.0, std::iter::once((0.0, &[][..])));
-        assert_eq!(nothing.times_factor(Folds, 0, &levels), [0.0; LANES]);
+        assert_eq!(nothing.times_factor(Folds, 0, &levels), Row::splat(0.0));
     }
 }

@@ -9,7 +9,7 @@ use super::process::{Jump, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, no_levels};
 use super::tile::Tile;
-use super::walk::{self, OneStep};
+use super::walk::{OneStep, Walk};
 use crate::error::{Error, Result};
 use rand::RngExt;
 use rand_distr::{Distribution, Poisson};
@@ -169,7 +169,7 @@ impl<R: Real> Scheme<R> for TauLeap {
             events,
             waves: process.waves.clone(),
             rest: continuous(process)
-                .then(|| EulerMaruyamaStep::new(process, setting))
+                .then(|| EulerMaruyamaStep::new("tau-leap", process, setting).map(Walk))
                 .transpose()?,
             step: setting.step,
         }))
@@ -179,7 +179,7 @@ impl<R: Real> Scheme<R> for TauLeap {
 struct TauLeapStepper<R: Real> {
     events: Events,
     waves: Vec<super::wave::Wave>,
-    rest: Option<EulerMaruyamaStep<R>>,
+    rest: Option<Walk<EulerMaruyamaStep<R>>>,
     step: f64,
 }
 
@@ -211,7 +211,7 @@ impl<R: Real> TauLeapStepper<R> {
 impl<R: Real> Stepper<R> for TauLeapStepper<R> {
     fn begin(&self, tile: &mut Tile<R>) {
         if let Some(rest) = &self.rest {
-            walk::begin(rest, tile);
+            rest.begin(tile);
         }
     }
 
@@ -223,9 +223,9 @@ impl<R: Real> Stepper<R> for TauLeapStepper<R> {
             let t = self.step.mul_add(k as f64, start);
             self.leap(tile, &mut x, &mut moved, t);
             if let Some(rest) = &self.rest {
-                rest.field().pack(tile);
-                walk::step_once(rest, tile, t);
-                rest.field().store(tile);
+                rest.0.field().pack(tile);
+                tile.time = t;
+                rest.advance(tile, 1);
             }
             for (row, moved) in tile.x.iter_mut().zip(moved.chunks(LANES)) {
                 for lane in 0..LANES {

@@ -4,7 +4,7 @@
 //! 0.4 of a Gibbs update's time); elsewhere five folds of ORs. Same bits either way.
 
 use super::LANES;
-use super::simd::{InstructionSet, Kernel, best, run_with};
+use super::simd::{Kernel, dispatch};
 
 /// `BIT[lane]` = 2^lane.
 pub(super) const BIT: [u32; LANES] = {
@@ -60,7 +60,7 @@ impl Collect for Folds {
     }
 }
 
-/// By mask registers. A value of this type proves that the processor has AVX-512 F and DQ: only [`run_lanes_with`] makes one.
+/// By mask registers. A value of this type proves that the processor has AVX-512 F and DQ: only [`dispatch_lanes`] makes one.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(super) struct Masks(());
@@ -71,8 +71,8 @@ impl Collect for Masks {
     #[allow(unsafe_code)]
     fn bits(self, flags: &[u32; LANES]) -> u32 {
         use std::arch::x86_64::{_mm512_loadu_si512, _mm512_movepi32_mask};
-        // SAFETY: `self` exists only where `best` has found AVX-512 (F and DQ among it); both loads of 64 bytes lie in the
-        // 128 bytes of `flags`.
+        // SAFETY: `self` exists only where the processor was found to have AVX-512 (F and DQ among it); both loads of 64
+        // bytes lie in the 128 bytes of `flags`.
         let (low, high) = unsafe {
             (
                 _mm512_movepi32_mask(_mm512_loadu_si512(flags.as_ptr().cast())),
@@ -117,22 +117,18 @@ impl<K: LaneKernel, C: Collect> Kernel for With<K, C> {
     }
 }
 
-/// Runs `kernel` with `set`, as [`run_with`].
-pub(super) fn run_lanes_with<K: LaneKernel>(set: InstructionSet, kernel: K) {
-    #[cfg(target_arch = "x86_64")]
-    if set == InstructionSet::Avx512 && best() == InstructionSet::Avx512 {
-        return run_with(set, With(kernel, Masks(())));
-    }
-    run_with(set, With(kernel, Folds));
-}
-
-/// Runs `kernel` with the best instruction set.
+/// Runs `kernel` as [`dispatch`] does.
 pub(super) fn dispatch_lanes<K: LaneKernel>(kernel: K) {
-    run_lanes_with(best(), kernel);
+    #[cfg(target_arch = "x86_64")]
+    if super::simd::chosen() == super::simd::InstructionSet::Avx512 {
+        return dispatch(With(kernel, Masks(())));
+    }
+    dispatch(With(kernel, Folds));
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::simd::{InstructionSet, limited_to};
     use super::*;
 
     struct Words<'a>(&'a [u32], &'a mut Vec<u32>);
@@ -151,14 +147,16 @@ mod tests {
 
     #[test]
     fn every_way_of_collecting_gives_the_word() {
-        let words: Vec<u32> = (0..1000u32).map(|k| k.wrapping_mul(2_654_435_769)).collect();
+        let words: Vec<u32> = (0..1000u32)
+            .map(|k| k.wrapping_mul(2_654_435_769))
+            .collect();
         for set in [
             InstructionSet::Portable,
             InstructionSet::Avx2,
             InstructionSet::Avx512,
         ] {
             let mut out = Vec::new();
-            run_lanes_with(set, Words(&words, &mut out));
+            limited_to(set, || dispatch_lanes(Words(&words, &mut out)));
             assert_eq!(out, words, "{set:?}");
         }
     }

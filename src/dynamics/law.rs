@@ -13,6 +13,8 @@ pub enum Law {
     Exponential,
     /// eᵘ − 1: a junction.
     Diode,
+    /// eᵘ − 1 with u = V/(nV_T): a junction of ideality n, whose fluxes differ by e^{nu} as local detailed balance wants.
+    NonIdeal(f64),
     /// tanh u: a differential pair.
     Tanh,
     /// ln²(1 + e^{u/2}): one direction of a transistor from weak to strong inversion (EKV).
@@ -28,7 +30,9 @@ pub enum Law {
 pub enum Flux {
     /// Constant: 1.
     Constant,
-    /// Forward plus reverse flux (shot noise): eᵘ + 1 for the junction, f itself for one direction.
+    /// Forward plus reverse flux (shot noise): eᵘ + 1 for the junction, f coth(nu/2) at ideality n, f itself for one
+    /// direction of a subthreshold current; f′ for one direction of a transistor up to strong inversion, which at zero bias
+    /// is its conductance and in weak inversion its flux.
     Shot,
     /// f(u)/u, the chordal conductance: thermodynamically consistent noise of a passive conductor.
     Secant,
@@ -77,6 +81,43 @@ const TANH: [f64; 11] = [
     -1382.0 / 155_925.0,
 ];
 
+/// x coth(x/2) and its slope for |x| < ½.
+const EVEN: [f64; 11] = [
+    2.0,
+    0.0,
+    1.0 / 6.0,
+    0.0,
+    -1.0 / 360.0,
+    0.0,
+    1.0 / 15_120.0,
+    0.0,
+    -1.0 / 604_800.0,
+    0.0,
+    1.0 / 23_950_080.0,
+];
+
+/// x coth(x/2).
+#[inline(always)]
+fn even<R: Real>(x: R) -> R {
+    if near(x, 0.5) {
+        return horner(&EVEN, x);
+    }
+    let e = x.exp();
+    x * (e + R::ONE) / (e - R::ONE)
+}
+
+/// The slope of [`even`].
+#[inline(always)]
+fn even_slope<R: Real>(x: R) -> R {
+    if near(x, 0.5) {
+        return horner_slope(&EVEN, x);
+    }
+    let e = x.exp();
+    let less = e - R::ONE;
+    // In this order e² cannot overflow.
+    (e + R::ONE) / less - (x + x) * (e / less) / less
+}
+
 /// u small enough for a series, in every lane's own terms.
 #[inline(always)]
 fn near<R: Real>(u: R, limit: f64) -> bool {
@@ -84,13 +125,27 @@ fn near<R: Real>(u: R, limit: f64) -> bool {
 }
 
 impl Law {
+    /// A number for each kind of law.
+    pub(super) fn kind(&self) -> u8 {
+        match self {
+            Law::Polynomial(_) => 0,
+            Law::Exponential => 1,
+            Law::Diode => 2,
+            Law::Tanh => 3,
+            Law::SoftplusSquare => 4,
+            Law::Sine => 5,
+            Law::Saturating(_) => 6,
+            Law::NonIdeal(_) => 7,
+        }
+    }
+
     /// f(u).
     #[inline(always)]
     pub fn value<R: Real>(&self, u: R) -> R {
         match self {
             Law::Polynomial(c) => horner(c, u),
             Law::Exponential => u.exp(),
-            Law::Diode => {
+            Law::Diode | Law::NonIdeal(_) => {
                 if near(u, 0.5) {
                     horner(&DIODE, u) * u
                 } else {
@@ -112,7 +167,7 @@ impl Law {
     pub fn slope<R: Real>(&self, u: R) -> R {
         match self {
             Law::Polynomial(c) => horner_slope(c, u),
-            Law::Exponential | Law::Diode => u.exp(),
+            Law::Exponential | Law::Diode | Law::NonIdeal(_) => u.exp(),
             Law::Tanh => {
                 let t = u.tanh();
                 (-t).fma(t, R::ONE)
@@ -133,10 +188,13 @@ impl Law {
     pub fn has(&self, flux: Flux) -> bool {
         match flux {
             Flux::Constant => true,
-            Flux::Shot => matches!(self, Law::Exponential | Law::Diode | Law::SoftplusSquare),
+            Flux::Shot => matches!(
+                self,
+                Law::Exponential | Law::Diode | Law::NonIdeal(_) | Law::SoftplusSquare
+            ),
             Flux::Secant => match self {
                 Law::Polynomial(c) => c.first().is_none_or(|&c| c == 0.0),
-                Law::Diode | Law::Tanh | Law::Saturating(_) => true,
+                Law::Diode | Law::NonIdeal(_) | Law::Tanh | Law::Saturating(_) => true,
                 _ => false,
             },
         }
@@ -149,12 +207,17 @@ impl Law {
             Flux::Constant => R::ONE,
             Flux::Shot => match self {
                 Law::Diode => u.exp() + R::ONE,
+                Law::NonIdeal(n) => {
+                    let n = R::from_f64(*n);
+                    self.flux(Flux::Secant, u) * even(n * u) / n
+                }
+                Law::SoftplusSquare => self.slope(u),
                 _ => self.value(u),
             },
             Flux::Secant => match self {
                 Law::Polynomial(c) => horner(c.get(1..).unwrap_or(&[]), u),
                 Law::Saturating(r) => R::from_f64(*r).fma(u.tanh(), R::ONE),
-                Law::Diode if near(u, 0.5) => horner(&DIODE, u),
+                Law::Diode | Law::NonIdeal(_) if near(u, 0.5) => horner(&DIODE, u),
                 Law::Tanh if near(u, 0.1) => horner(&TANH, u),
                 _ => self.value(u) / u,
             },
@@ -167,14 +230,26 @@ impl Law {
     pub fn flux_slope<R: Real>(&self, flux: Flux, u: R) -> R {
         match flux {
             Flux::Constant => R::ZERO,
-            Flux::Shot => self.slope(u),
+            Flux::Shot => match self {
+                Law::NonIdeal(n) => {
+                    let n = R::from_f64(*n);
+                    let slope = self.flux_slope(Flux::Secant, u) * even(n * u) / n;
+                    slope + self.flux(Flux::Secant, u) * even_slope(n * u)
+                }
+                Law::SoftplusSquare => {
+                    let half = u * R::from_f64(0.5);
+                    let (s, l) = (half.softplus(), half.logistic());
+                    R::from_f64(0.5) * l * (s * (R::ONE - l) + l)
+                }
+                _ => self.slope(u),
+            },
             Flux::Secant => match self {
                 Law::Polynomial(c) => horner_slope(c.get(1..).unwrap_or(&[]), u),
                 Law::Saturating(r) => {
                     let t = u.tanh();
                     R::from_f64(*r) * (-t).fma(t, R::ONE)
                 }
-                Law::Diode if near(u, 0.5) => horner_slope(&DIODE, u),
+                Law::Diode | Law::NonIdeal(_) if near(u, 0.5) => horner_slope(&DIODE, u),
                 Law::Tanh if near(u, 0.1) => horner_slope(&TANH, u),
                 _ => (self.slope(u) * u - self.value(u)) / (u * u),
             },
@@ -187,6 +262,7 @@ impl Law {
         match self {
             Law::Exponential => each_lane(&Law::Exponential, u, f),
             Law::Diode => each_lane(&Law::Diode, u, f),
+            Law::NonIdeal(n) => each_lane(&Law::NonIdeal(*n), u, f),
             Law::Tanh => each_lane(&Law::Tanh, u, f),
             Law::SoftplusSquare => each_lane(&Law::SoftplusSquare, u, f),
             Law::Sine => each_lane(&Law::Sine, u, f),
@@ -249,7 +325,7 @@ impl<R: Real> Part<R> for Loudness<R> {
 
 #[inline(always)]
 fn each_lane<R: Real, P: Part<R>>(law: &Law, u: &Row<R>, part: P) -> Row<R> {
-    let mut out = [R::ZERO; LANES];
+    let mut out = Row::splat(R::ZERO);
     for lane in 0..LANES {
         out[lane] = part.at(law, u[lane]);
     }
@@ -265,6 +341,7 @@ mod tests {
             Law::Polynomial(vec![0.0, 0.7, -0.2, 1.3]),
             Law::Exponential,
             Law::Diode,
+            Law::NonIdeal(1.7),
             Law::Tanh,
             Law::SoftplusSquare,
             Law::Sine,
@@ -280,6 +357,7 @@ mod tests {
             let wanted = [
                 0.7 * u - 0.2 * u * u + 1.3 * u.powi(3),
                 u.exp(),
+                u.exp_m1(),
                 u.exp_m1(),
                 u.tanh(),
                 (u / 2.0).exp().ln_1p().powi(2),
@@ -303,6 +381,15 @@ mod tests {
                         close(law.flux_slope(flux, u), slope, 1e-7),
                         "{law:?} {flux:?} {u}"
                     );
+                    let noise = match law {
+                        Law::NonIdeal(n) => Some(wanted / (0.5 * n * u).tanh()),
+                        Law::Diode => Some(u.exp() + 1.0),
+                        Law::SoftplusSquare => Some(law.slope(u)),
+                        _ => None,
+                    };
+                    if let Some(noise) = noise.filter(|_| flux == Flux::Shot) {
+                        assert!(close(law.flux(flux, u), noise, 1e-9), "{law:?} {u}");
+                    }
                     if flux == Flux::Secant {
                         assert!(close(law.flux(flux, u), wanted / u, 1e-10), "{law:?} {u}");
                     }

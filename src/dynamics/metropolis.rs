@@ -40,7 +40,7 @@ impl<R: Real> MetropolisStepper<R> {
         Ok(MetropolisStepper {
             force: Force::new(process, setting.clamped),
             step: R::from_f64(setting.step),
-            normals: NormalPlan::new::<R>(&mask),
+            normals: NormalPlan::new::<R>(&mask, setting.normals),
         })
     }
 }
@@ -55,7 +55,7 @@ fn propose<R: Real>(
     y: &mut [Row<R>],
 ) -> Row<R> {
     let (amplitude, half) = ((h + h).sqrt(), R::from_f64(0.5));
-    let mut sum = [R::ZERO; LANES];
+    let mut sum = Row::splat(R::ZERO);
     for row in 0..y.len() {
         let (x, force, noise, y) = (&x[row], &force[row], &noise[row], &mut y[row]);
         for lane in 0..LANES {
@@ -71,7 +71,7 @@ fn propose<R: Real>(
 #[inline(always)]
 fn return_cost<R: Real>(h: R, x: &[Row<R>], y: &[Row<R>], force: &[Row<R>]) -> Row<R> {
     let quarter = R::from_f64(0.25) / h;
-    let mut sum = [R::ZERO; LANES];
+    let mut sum = Row::splat(R::ZERO);
     for row in 0..y.len() {
         let (x, y, force) = (&x[row], &y[row], &force[row]);
         for lane in 0..LANES {
@@ -121,7 +121,7 @@ impl<R: Real> Kernel for Advance<'_, R> {
             stepper.force.evaluate(y, &tile.drive, fy);
             let proposed = stepper.force.energy(y, &tile.drive, fy);
             let backward = return_cost(h, x, y, fy);
-            let mut accept = [R::ZERO; LANES];
+            let mut accept = Row::splat(R::ZERO);
             for lane in 0..LANES {
                 let a = forward[lane] - backward[lane] + energy[lane] - proposed[lane];
                 let u = R::uniform([words[0][lane], words[1][lane]]);

@@ -7,6 +7,8 @@
 // Kernels index all rows of a step by one lane number, which keeps their arithmetic in the order of the equations.
 #![allow(clippy::needless_range_loop)]
 
+mod branches;
+mod dense;
 mod draw;
 mod engine;
 mod envelope;
@@ -21,6 +23,7 @@ mod jumps;
 mod lanes;
 mod law;
 pub mod linear;
+mod lone;
 mod master;
 mod metropolis;
 mod one_chain;
@@ -37,6 +40,7 @@ mod sparse_lu;
 mod split;
 mod stability;
 pub mod streams;
+mod sweep;
 mod telegraph;
 mod tile;
 mod triangle;
@@ -61,7 +65,8 @@ pub use process::{
 pub use real::Real;
 pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
 pub use split::{Baoab, Strang};
-pub use tile::{NormalPlan, Row, Tile};
+pub use streams::{Generator, Origin};
+pub use tile::{NORMAL_MAP, NormalBits, NormalPlan, Row, Tile};
 pub use wave::Wave;
 
 /// Chains that run side by side in a tile.

@@ -12,8 +12,8 @@ use super::LANES;
 use super::draw::is_up;
 use super::inputs::Rows;
 use super::real::Real;
-use super::simd::{InstructionSet, Kernel, run_with};
-use super::streams::PcgLanes;
+use super::simd::{Kernel, dispatch};
+use super::streams::Streams;
 use super::tile::Tile;
 use rand::Rng;
 
@@ -89,7 +89,7 @@ impl Thresholds {
     ///
     /// Up where u + u·2^y ≤ 1, that is y ≤ log₂(1/u − 1), and y = scale · input with scale < 0.
     #[inline(always)]
-    fn draw(&mut self, rng: &mut PcgLanes, lane: usize, per_scale: &[f32]) {
+    fn draw(&mut self, rng: &mut Streams, lane: usize, per_scale: &[f32]) {
         let mut lane = rng.lane(lane);
         let mut inverse = [0.0; LANES];
         inverse[..per_scale.len()].copy_from_slice(per_scale);
@@ -118,8 +118,8 @@ impl Thresholds {
 
 impl<R: Real> OneByOne<'_, R> {
     /// Runs it.
-    pub fn run_on(self, set: InstructionSet) {
-        run_with(set, self);
+    pub fn run(self) {
+        dispatch(self);
     }
 
     #[inline(always)]
@@ -134,7 +134,11 @@ impl<R: Real> OneByOne<'_, R> {
         let rows = self.order.len();
         for first in (0..rows).step_by(LANES) {
             let last = rows.min(first + LANES);
-            thresholds.draw(&mut self.tile.rng, lane, &self.columns.per_scale[first..last]);
+            thresholds.draw(
+                &mut self.tile.rng,
+                lane,
+                &self.columns.per_scale[first..last],
+            );
             for row in first..last {
                 if self.clamped[row] {
                     continue;

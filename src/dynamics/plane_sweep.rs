@@ -12,8 +12,8 @@
 
 use super::LANES;
 use super::planes::{NOBODY, Planes, Table};
-use super::simd::{InstructionSet, Kernel, run_with};
-use super::streams::{Jump, PcgLanes, next_state, output};
+use super::simd::{Kernel, dispatch};
+use super::streams::Block;
 use super::tile::end_row;
 
 /// Digits of a uniform number that are compared in planes.
@@ -51,102 +51,33 @@ impl Shape {
     }
 }
 
-/// The generators of W tiles, lane by lane: one vector steps the same lane of all tiles.
-#[repr(align(64))]
-pub(super) struct Block<const W: usize> {
-    state: [[u64; W]; LANES],
-    increment: [[u64; W]; LANES],
+/// Sweeps of the spins in `bits` (row by row of chains; the last row is always up).
+pub(super) fn run<B: Block<W>, const W: usize>(
+    planes: &Planes,
+    shape: Shape,
+    bits: &mut [[u32; W]],
+    block: &mut B,
+    sweeps: u64,
+) {
+    match shape {
+        Shape::Four => run_shape::<B, W, 3, 5>(planes, bits, block, sweeps),
+        Shape::Seven => run_shape::<B, W, 3, 8>(planes, bits, block, sweeps),
+        Shape::Fifteen => run_shape::<B, W, 4, 16>(planes, bits, block, sweeps),
+    }
 }
 
-/// Whether rows of W words fill vectors by themselves; shorter ones are left to be joined.
-const fn wide<const W: usize>() -> bool {
-    W >= 16
-}
-
-impl<const W: usize> Block<W> {
-    /// Generators for nobody.
-    pub fn new() -> Self {
-        Block {
-            state: [[0; W]; LANES],
-            increment: [[0; W]; LANES],
-        }
-    }
-
-    /// Takes over the generators of tile `t`.
-    pub fn take(&mut self, t: usize, rng: &PcgLanes) {
-        for lane in 0..LANES {
-            (self.state[lane][t], self.increment[lane][t]) = rng.position(lane);
-        }
-    }
-
-    /// Hands them back.
-    pub fn give(&self, t: usize, rng: &mut PcgLanes) {
-        for lane in 0..LANES {
-            rng.set_position(lane, (self.state[lane][t], self.increment[lane][t]));
-        }
-    }
-
-    /// Sweeps of the spins in `bits` (row by row of chains; the last row is always up).
-    pub fn run(
-        &mut self,
-        set: InstructionSet,
-        planes: &Planes,
-        shape: Shape,
-        bits: &mut [[u32; W]],
-        sweeps: u64,
-    ) {
-        match shape {
-            Shape::Four => self.run_shape::<3, 5>(set, planes, bits, sweeps),
-            Shape::Seven => self.run_shape::<3, 8>(set, planes, bits, sweeps),
-            Shape::Fifteen => self.run_shape::<4, 16>(set, planes, bits, sweeps),
-        }
-    }
-
-    fn run_shape<const C: usize, const T: usize>(
-        &mut self,
-        set: InstructionSet,
-        planes: &Planes,
-        bits: &mut [[u32; W]],
-        sweeps: u64,
-    ) {
-        let kernel = Sweeps::<W, C, T> {
-            planes,
-            bits,
-            block: self,
-            sweeps,
-        };
-        run_with(set, kernel);
-    }
-
-    /// One word from every chain: `words[lane][tile]`.
-    #[inline(always)]
-    fn next(&mut self, words: &mut [[u32; W]; LANES]) {
-        for lane in 0..LANES {
-            for t in 0..W {
-                let old = self.state[lane][t];
-                self.state[lane][t] = next_state(old, self.increment[lane][t]);
-                words[lane][t] = output(old);
-            }
-            if wide::<W>() {
-                end_row();
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn skip(&mut self, jump: Jump) {
-        for lane in 0..LANES {
-            for t in 0..W {
-                self.state[lane][t] = jump.apply(self.state[lane][t], self.increment[lane][t]);
-            }
-        }
-    }
-
-    /// The word of one chain that lies `jump` ahead.
-    #[inline(always)]
-    fn word_ahead(&self, lane: usize, t: usize, jump: Jump) -> u32 {
-        output(jump.apply(self.state[lane][t], self.increment[lane][t]))
-    }
+fn run_shape<B: Block<W>, const W: usize, const C: usize, const T: usize>(
+    planes: &Planes,
+    bits: &mut [[u32; W]],
+    block: &mut B,
+    sweeps: u64,
+) {
+    dispatch(Sweeps::<B, W, C, T> {
+        planes,
+        bits,
+        block,
+        sweeps,
+    });
 }
 
 /// The bits of `a` beyond the mask and those of `b` within it change places.
@@ -322,14 +253,14 @@ impl<const W: usize, const C: usize> Open<W, C> {
     }
 }
 
-struct Sweeps<'a, const W: usize, const C: usize, const T: usize> {
+struct Sweeps<'a, B, const W: usize, const C: usize, const T: usize> {
     planes: &'a Planes,
     bits: &'a mut [[u32; W]],
-    block: &'a mut Block<W>,
+    block: &'a mut B,
     sweeps: u64,
 }
 
-impl<const W: usize, const C: usize, const T: usize> Sweeps<'_, W, C, T> {
+impl<B: Block<W>, const W: usize, const C: usize, const T: usize> Sweeps<'_, B, W, C, T> {
     /// Chains without a decision, one after the other: about eight in a group of 512 chains.
     #[inline(always)]
     fn close(&mut self, g: usize, open: &mut Open<W, C>) {
@@ -358,7 +289,9 @@ impl<const W: usize, const C: usize, const T: usize> Sweeps<'_, W, C, T> {
     }
 }
 
-impl<const W: usize, const C: usize, const T: usize> Kernel for Sweeps<'_, W, C, T> {
+impl<B: Block<W>, const W: usize, const C: usize, const T: usize> Kernel
+    for Sweeps<'_, B, W, C, T>
+{
     #[inline(always)]
     fn run(mut self) {
         let planes = self.planes;
@@ -394,12 +327,10 @@ impl<const W: usize, const C: usize, const T: usize> Kernel for Sweeps<'_, W, C,
 
 #[cfg(test)]
 mod tests {
+    use super::super::streams::{Jump, PcgBlock, Stream, Streams, TileBlock};
     use super::*;
 
-    #[test]
-    fn words_are_the_chains_own_and_transposed() {
-        let mut rngs: Vec<PcgLanes> = (0..4).map(|t| PcgLanes::new(5, 1, 32 * t)).collect();
-        let mut block = Block::<4>::new();
+    fn words_are_transposed<B: Block<4>>(mut block: B, mut rngs: Vec<Streams>) {
         for (t, rng) in rngs.iter().enumerate() {
             block.take(t, rng);
         }
@@ -419,6 +350,31 @@ mod tests {
             for lane in 0..LANES {
                 assert_eq!(block.word_ahead(lane, t, ahead), own[lane]);
             }
+        }
+    }
+
+    #[test]
+    fn words_are_the_chains_own_and_transposed() {
+        use super::super::streams::{Generator, Origin};
+        let rngs = |g: Generator| -> Vec<Streams> {
+            let origin = Origin::from((5, 1)).by(g);
+            (0..4).map(|t| Streams::new(origin, 32 * t)).collect()
+        };
+        words_are_transposed(PcgBlock::<4>::new(), rngs(Generator::Pcg));
+        words_are_transposed(TileBlock::<4>::new(), rngs(Generator::Pcg));
+        words_are_transposed(TileBlock::<4>::new(), rngs(Generator::ChaCha8));
+    }
+
+    #[test]
+    fn short_rows_are_transposed_alike() {
+        let mut wide: [[u32; 4]; LANES] = std::array::from_fn(|k| {
+            std::array::from_fn(|t| ((4 * k + t) as u32).wrapping_mul(2_654_435_769))
+        });
+        let mut narrow: [[u32; 1]; LANES] = std::array::from_fn(|k| [wide[k][2]]);
+        transpose(&mut wide);
+        transpose(&mut narrow);
+        for k in 0..LANES {
+            assert_eq!(narrow[k][0], wide[k][2]);
         }
     }
 }

@@ -4,10 +4,9 @@
 //! as |m| neighbours that never flip. With n of the D neighbours pulling up, I = J(2n − D), so a spin has D + 1 possible
 //! P(+1) = σ(2I). They are kept to 40 binary digits (a bias below 2^-40): see `plane_sweep` for how chains draw from them.
 
-use super::plane_sweep::{Block, DIGITS, PER_WORD, Shape};
+use super::plane_sweep::{DIGITS, PER_WORD, Shape, run};
 use super::real::Real;
-use super::simd::InstructionSet;
-use super::streams::Jump;
+use super::streams::{Block, Jump, PcgBlock, Streams, TileBlock};
 use super::tile::Tile;
 
 /// Most neighbours that four counting bits hold.
@@ -55,7 +54,9 @@ impl Table {
         for digit in 0..DIGITS {
             for s in 0..terms {
                 let subsets = (0..=degree).filter(|n| n & s == *n);
-                let odd = subsets.fold(0, |sum, n| sum ^ digits[n] >> (PRECISION - 1 - digit as i32));
+                let odd = subsets.fold(0, |sum, n| {
+                    sum ^ digits[n] >> (PRECISION - 1 - digit as i32)
+                });
                 leading.push(if odd & 1 == 1 { u32::MAX } else { 0 });
             }
         }
@@ -121,13 +122,16 @@ impl Planes {
             .collect::<Option<_>>()?;
         let degree = |i: usize| rows[i].len() + kinds[i].1.unsigned_abs() as usize;
         let shape = Shape::for_degree((0..rows.len()).map(degree).max()?);
-        let groups: usize = classes.iter().map(|class| class.len().div_ceil(PER_WORD)).sum();
+        let groups: usize = classes
+            .iter()
+            .map(|class| class.len().div_ceil(PER_WORD))
+            .sum();
         let mut planes = Planes {
             groups: Vec::with_capacity(groups),
             neighbours: Vec::new(),
             tables: Vec::new(),
             own_word: Vec::with_capacity(groups),
-            skip: Jump::new(PER_WORD * groups),
+            skip: Jump::new((PER_WORD * groups) as u64),
             spins: rows.len(),
             shape,
         };
@@ -152,9 +156,13 @@ impl Planes {
                 planes.neighbours.extend(pulls);
                 let constant = (rows.len() as u32, turn(multiple as f64));
                 let times = multiple.unsigned_abs() as usize;
-                planes.neighbours.extend(std::iter::repeat_n(constant, times));
+                planes
+                    .neighbours
+                    .extend(std::iter::repeat_n(constant, times));
                 let table = *index.entry((size.to_bits(), degree(i))).or_insert_with(|| {
-                    planes.tables.push(Table::new(size, degree(i), shape.terms()));
+                    planes
+                        .tables
+                        .push(Table::new(size, degree(i), shape.terms()));
                     planes.tables.len() - 1
                 });
                 *place = Place {
@@ -166,29 +174,39 @@ impl Planes {
             }
             planes.groups.push(group);
             let ahead = groups - (g + 1) + PER_WORD * g;
-            planes.own_word.push(std::array::from_fn(|k| Jump::new(ahead + k)));
+            planes
+                .own_word
+                .push(std::array::from_fn(|k| Jump::new((ahead + k) as u64)));
         }
         Some(planes)
     }
 
     /// Takes sweeps; few tiles go side by side in narrower blocks, to the same bits.
-    pub fn advance<R: Real>(&self, set: InstructionSet, tiles: &mut [Tile<R>], sweeps: u64) {
+    pub fn advance<R: Real>(&self, tiles: &mut [Tile<R>], sweeps: u64) {
         for tiles in tiles.chunks_mut(Self::SPAN) {
             match tiles.len() {
-                1 => self.advance_block::<R, 1>(set, tiles, sweeps),
-                2..=4 => self.advance_block::<R, 4>(set, tiles, sweeps),
-                _ => self.advance_block::<R, 16>(set, tiles, sweeps),
+                1 => self.advance_by::<R, 1>(tiles, sweeps),
+                2..=4 => self.advance_by::<R, 4>(tiles, sweeps),
+                _ => self.advance_by::<R, 16>(tiles, sweeps),
             }
         }
     }
 
-    fn advance_block<R: Real, const W: usize>(
+    fn advance_by<R: Real, const W: usize>(&self, tiles: &mut [Tile<R>], sweeps: u64) {
+        let all_pcg = tiles.iter().all(|tile| matches!(tile.rng, Streams::Pcg(_)));
+        if all_pcg {
+            self.advance_block(tiles, PcgBlock::<W>::new(), sweeps);
+        } else {
+            self.advance_block(tiles, TileBlock::<W>::new(), sweeps);
+        }
+    }
+
+    fn advance_block<R: Real, B: Block<W>, const W: usize>(
         &self,
-        set: InstructionSet,
         tiles: &mut [Tile<R>],
+        mut block: B,
         sweeps: u64,
     ) {
-        let mut block = Block::<W>::new();
         for (t, tile) in tiles.iter().enumerate() {
             block.take(t, &tile.rng);
         }
@@ -203,7 +221,7 @@ impl Planes {
                 row[t] = level;
             }
         }
-        block.run(set, self, self.shape, bits, sweeps);
+        run(self, self.shape, bits, &mut block, sweeps);
         for (t, tile) in tiles.iter_mut().enumerate() {
             block.give(t, &mut tile.rng);
             for (level, row) in tile.levels.iter_mut().zip(&*bits) {
@@ -229,7 +247,8 @@ mod tests {
 
     #[test]
     fn rows_of_one_size_qualify() {
-        let row = |values: &[f64]| -> Vec<(usize, f64)> { values.iter().copied().enumerate().collect() };
+        let row =
+            |values: &[f64]| -> Vec<(usize, f64)> { values.iter().copied().enumerate().collect() };
         assert_eq!(levels_of_row(0.0, &row(&[0.3, -0.3])), Some((0.3, 0)));
         assert_eq!(levels_of_row(-0.6, &row(&[0.3, -0.3])), Some((0.3, -2)));
         assert_eq!(levels_of_row(0.7, &[]), Some((0.7, 1)));
@@ -243,7 +262,16 @@ mod tests {
     /// The exclusive OR of the terms whose bits are all in n is digit by digit P(n).
     #[test]
     fn tables_hold_the_probabilities() {
-        for (degree, terms) in [(0, 5), (1, 5), (3, 5), (4, 5), (6, 8), (7, 8), (12, 16), (15, 16)] {
+        for (degree, terms) in [
+            (0, 5),
+            (1, 5),
+            (3, 5),
+            (4, 5),
+            (6, 8),
+            (7, 8),
+            (12, 16),
+            (15, 16),
+        ] {
             let table = Table::new(0.37, degree, terms);
             for n in 0..=degree {
                 let mut digits = 0u64;
@@ -254,7 +282,10 @@ mod tests {
                 }
                 let p = (digits << 32 | u64::from(table.trailing[n])) as f64 / 40f64.exp2();
                 let exact = 1.0 / (1.0 + (-0.74 * (2.0 * n as f64 - degree as f64)).exp());
-                assert!((p - exact).abs() < 2f64.powi(-40), "{degree} {n}: {p} {exact}");
+                assert!(
+                    (p - exact).abs() < 2f64.powi(-40),
+                    "{degree} {n}: {p} {exact}"
+                );
             }
         }
     }

@@ -4,7 +4,7 @@ use super::LANES;
 use super::linear;
 use super::process::{Noise, Process};
 use super::scheme::{Scheme, Setting};
-use super::tile::{Row, Tile};
+use super::tile::{NormalBits, Row, Tile};
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
 
@@ -28,6 +28,7 @@ pub fn scheme_covariance(
         step: h,
         clamped: &clamped,
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let stepper = scheme.prepare(process, &setting)?;
     let normals = stepper.normals();
@@ -42,9 +43,9 @@ pub fn scheme_covariance(
     let columns = n + carried + normals;
     let mut response = DMatrix::zeros(n, columns + 1);
     for first in (0..=columns).step_by(LANES) {
-        let mut given: Vec<Row<f64>> = vec![[0.0; LANES]; normals];
-        tile.x.fill([0.0; LANES]);
-        tile.memory.fill([0.0; LANES]);
+        let mut given: Vec<Row<f64>> = vec![Row::splat(0.0); normals];
+        tile.x.fill(Row::splat(0.0));
+        tile.memory.fill(Row::splat(0.0));
         tile.time = 0.0;
         for lane in 0..LANES {
             let column = first + lane;

@@ -1,18 +1,18 @@
 //! The exact propagator of linear rows over a step: x' = Φx + Σξ, with Φ = e^{−Ah}, ΣΣᵀ = ∫₀ʰ e^{−As} D e^{−Aᵀs} ds.
 
-use super::LANES;
+use super::dense::DenseRows;
 use super::linear;
 use super::process::EnvelopeFactor;
 use super::real::Real;
-use super::tile::{Row, end_row};
+use super::tile::Row;
 use crate::error::Result;
 use nalgebra::DMatrix;
 
 /// Φ and Σ in the engine's type.
 #[derive(Clone, Debug)]
 pub(super) struct Propagator<R> {
-    phi: DMatrix<R>,
-    sigma: DMatrix<R>,
+    phi: DenseRows<R>,
+    sigma: DenseRows<R>,
 }
 
 impl<R: Real> Propagator<R> {
@@ -25,26 +25,16 @@ impl<R: Real> Propagator<R> {
             .collect();
         let sigma = EnvelopeFactor::new(&lower, true)?.dense();
         Ok(Propagator {
-            phi: phi.map(R::from_f64),
-            sigma: sigma.map(R::from_f64),
+            phi: DenseRows::new(n, |i, j| phi[(i, j)]),
+            sigma: DenseRows::new(n, |i, j| sigma[(i, j)]),
         })
     }
 
     /// `out[i]` = `offset[i]` + (Φx)_i + (Σξ)_i.
     #[inline(always)]
     pub fn apply(&self, x: &[Row<R>], noise: &[Row<R>], offset: &[Row<R>], out: &mut [Row<R>]) {
-        let n = out.len();
-        for i in 0..n {
-            let mut sum = offset[i];
-            for j in 0..n {
-                let (phi, sigma) = (self.phi[(i, j)], self.sigma[(i, j)]);
-                for lane in 0..LANES {
-                    let kicked = sigma.fma(noise[j][lane], sum[lane]);
-                    sum[lane] = phi.fma(x[j][lane], kicked);
-                }
-            }
-            out[i] = sum;
-            end_row();
-        }
+        out.copy_from_slice(&offset[..out.len()]);
+        self.phi.add_product(x, out);
+        self.sigma.add_product(noise, out);
     }
 }

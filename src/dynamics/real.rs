@@ -3,7 +3,7 @@
 //! Everything is built from add, multiply, divide, sqrt, integer operations and explicit fused multiply-add, in one
 //! order, so the bits are the same at every SIMD width.
 
-use std::f64::consts::{FRAC_PI_2, LN_2, LOG2_E};
+use std::f64::consts::{LN_2, LOG2_E};
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -36,7 +36,7 @@ pub trait Real:
     fn fma(self, a: Self, b: Self) -> Self;
     /// √self.
     fn sqrt(self) -> Self;
-    /// |self| limited to `limit`, sign kept.
+    /// |self| limited to `limit`, sign kept; NaN stays NaN.
     fn clamp_abs(self, limit: Self) -> Self;
     /// Uniform on (0, 1] (`f32`: multiples of 2⁻³² rounded; `f64`: 53 bits) from `WORDS` words.
     fn uniform(words: [u32; 2]) -> Self;
@@ -44,46 +44,49 @@ pub trait Real:
     fn quarter_turn(words: [u32; 2]) -> Self;
     /// (m, e) with self = m·2ᵉ, m in [√½, √2).
     fn split_exponent(self) -> (Self, Self);
-    /// self·2ᵏ for integral k in the normal range.
-    fn scale_exponent(self, k: Self) -> Self;
-    /// The nearest integer, for |self| < 2²⁰.
-    fn nearest(self) -> Self;
-    /// Terms kept of the series for (artanh, sin and cos, exp).
-    const TERMS: (usize, usize, usize);
+    /// 1.5·2ᵇ, b the bits of the mantissa: k + this has the integer k in its low bits, for |k| < 2²⁰.
+    const SHIFTER: Self;
+    /// self·2ᵏ for k in the normal range, given as k + [`Self::SHIFTER`]: no conversion, which would saturate lane by lane.
+    fn scale_exponent(self, shifted: Self) -> Self;
+    /// The sign bit flipped where the top bit of `word` is set.
+    fn flip_sign(self, word: u32) -> Self;
+    /// Terms kept of the Taylor series of (sin, exp).
+    const TERMS: (usize, usize);
+    /// 2 artanh(s)/s in powers of s², |s| ≤ (√2 − 1)/(√2 + 1), and sin(πq/2)/q and cos(πq/2) in powers of q², |q| ≤ ½: least
+    /// largest relative error (Remez), a tenth of a rounding.
+    const LOG: &'static [f64];
+    /// See [`Self::LOG`].
+    const SINE: &'static [f64];
+    /// See [`Self::LOG`].
+    const COSINE: &'static [f64];
 
     /// ln x for positive normal x: x = m·2ᵉ, ln m = 2 artanh((m − 1)/(m + 1)).
     #[inline(always)]
     fn ln(self) -> Self {
         let (m, e) = self.split_exponent();
         let s = (m - Self::ONE) / (m + Self::ONE);
-        let square = s * s;
-        let mut sum = Self::from_f64(1.0 / (2 * Self::TERMS.0 + 1) as f64);
-        let mut k = Self::TERMS.0;
-        while k > 0 {
-            k -= 1;
-            sum = sum.fma(square, Self::from_f64(1.0 / (2 * k + 1) as f64));
-        }
-        e.fma(Self::from_f64(LN_2), (s + s) * sum)
+        e.fma(Self::from_f64(LN_2), s * series(s * s, Self::LOG))
+    }
+
+    /// The nearest integer, for |self| < 2²⁰.
+    #[inline(always)]
+    fn nearest(self) -> Self {
+        (self + Self::SHIFTER) - Self::SHIFTER
     }
 
     /// eˣ, x limited to ±80.
     #[inline(always)]
     fn exp(self) -> Self {
         let x = self.clamp_abs(Self::from_f64(80.0));
-        let k = (x * Self::from_f64(LOG2_E)).nearest();
+        let shifted = x.fma(Self::from_f64(LOG2_E), Self::SHIFTER);
+        let k = shifted - Self::SHIFTER;
         // ln 2 in two parts, so that the remainder keeps its low bits.
         const HIGH: f64 = 0.693_145_751_953_125;
         let r = (-k).fma(
             Self::from_f64(LN_2 - HIGH),
             (-k).fma(Self::from_f64(HIGH), x),
         );
-        let mut sum = Self::ONE;
-        let mut n = Self::TERMS.2;
-        while n > 0 {
-            sum = (r * Self::from_f64(1.0 / n as f64)).fma(sum, Self::ONE);
-            n -= 1;
-        }
-        sum.scale_exponent(k)
+        series(r, &EXP[..=Self::TERMS.1]).scale_exponent(shifted)
     }
 
     /// σ(x) = 1/(1 + e⁻ˣ).
@@ -105,17 +108,10 @@ pub trait Real:
         let positive = self > Self::ZERO;
         let y = (if positive { -self } else { self }).exp();
         let s = y / (Self::ONE + Self::ONE + y);
-        let square = s * s;
-        let mut sum = Self::from_f64(1.0 / (2 * Self::TERMS.0 + 1) as f64);
-        let mut k = Self::TERMS.0;
-        while k > 0 {
-            k -= 1;
-            sum = sum.fma(square, Self::from_f64(1.0 / (2 * k + 1) as f64));
-        }
         // The series of 2 artanh(y/(2 + y)) needs y below √2 − 1.
         let small = y < Self::from_f64(0.4);
         let log = if small {
-            (s + s) * sum
+            s * series(s * s, Self::LOG)
         } else {
             (Self::ONE + y).ln()
         };
@@ -132,49 +128,92 @@ pub trait Real:
             Self::from_f64(std::f64::consts::PI - HIGH),
             (-k).fma(Self::from_f64(HIGH), self),
         );
-        let square = r * r;
-        let mut sum = Self::ONE;
-        let mut n = Self::TERMS.1 + 2;
-        while n > 0 {
-            let (two_n, odd) = ((2 * n) as f64, (2 * n + 1) as f64);
-            sum = (-square * Self::from_f64(1.0 / (two_n * odd))).fma(sum, Self::ONE);
-            n -= 1;
-        }
+        let sum = series(r * r, &SIN[..=Self::TERMS.0]);
         let half = Self::from_f64(0.5);
         let parity = k - (Self::ONE + Self::ONE) * (k * half).nearest();
         let sign = Self::ONE - (Self::ONE + Self::ONE) * parity * parity;
         sign * r * sum
     }
 
-    /// Two independent standard normals: Box–Muller, with the angle's quadrant from the top two bits.
+    /// Two independent standard normals: Box–Muller, √(−2 ln u) (cos θ, sin θ), with the angle's quadrant from the top two
+    /// bits: they flip the radius and swap the pair, θ = πq/2 being symmetric about zero.
     #[inline(always)]
     fn normal_pair(radius: [u32; 2], angle: [u32; 2]) -> (Self, Self) {
-        let log = Self::uniform(radius).ln();
-        let r = (-(log + log)).sqrt();
-        let theta = Self::quarter_turn(angle) * Self::from_f64(FRAC_PI_2);
-        let square = theta * theta;
-        let (mut s, mut c) = (Self::ONE, Self::ONE);
-        let mut k = Self::TERMS.1;
-        while k > 0 {
-            let (two_k, odd) = ((2 * k) as f64, (2 * k + 1) as f64);
-            s = (-square * Self::from_f64(1.0 / (two_k * odd))).fma(s, Self::ONE);
-            c = (-square * Self::from_f64(1.0 / (two_k * (two_k - 1.0)))).fma(c, Self::ONE);
-            k -= 1;
+        let (m, e) = Self::uniform(radius).split_exponent();
+        let s = (m - Self::ONE) / (m + Self::ONE);
+        let low = s * (series(s * s, Self::LOG) * Self::from_f64(-2.0));
+        let r = e
+            .fma(Self::from_f64(-2.0 * LN_2), low)
+            .sqrt()
+            .flip_sign(angle[0]);
+        let q = Self::quarter_turn(angle);
+        let square = q * q;
+        let c = series(square, Self::COSINE) * r;
+        let s = series(square, Self::SINE) * q * r;
+        if angle[0] & 0x4000_0000 != 0 {
+            (s, c)
+        } else {
+            (c, s)
         }
-        s = s * theta;
-        // (c, s), (s, c) and their negatives cover the circle, θ being symmetric about zero.
-        let swap = angle[0] & 0x4000_0000 != 0;
-        let signed = if angle[0] & 0x8000_0000 != 0 { -r } else { r };
-        let (a, b) = if swap { (s, c) } else { (c, s) };
-        (a * signed, b * signed)
     }
 }
+
+/// c_0 + c_1 x + c_2 x² + …, by Horner's rule.
+#[inline(always)]
+fn series<R: Real>(x: R, c: &[f64]) -> R {
+    let mut k = c.len() - 1;
+    let mut sum = R::from_f64(c[k]);
+    while k > 0 {
+        k -= 1;
+        sum = sum.fma(x, R::from_f64(c[k]));
+    }
+    sum
+}
+
+/// 1/n!.
+const EXP: [f64; 14] = {
+    let (mut c, mut n) = ([1.0; 14], 1);
+    while n < 14 {
+        c[n] = c[n - 1] / n as f64;
+        n += 1;
+    }
+    c
+};
+
+/// (−1)ⁿ/(2n + 1)!.
+const SIN: [f64; 12] = {
+    let (mut c, mut n) = ([1.0; 12], 1);
+    while n < 12 {
+        c[n] = -c[n - 1] / ((2 * n) * (2 * n + 1)) as f64;
+        n += 1;
+    }
+    c
+};
 
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const WORDS: usize = 1;
-    const TERMS: (usize, usize, usize) = (4, 5, 7);
+    const TERMS: (usize, usize) = (6, 6);
+    const LOG: &'static [f64] = &[
+        1.999_999_998_621_330_5,
+        0.666_668_159_508_480_1,
+        0.399_747_949_249_779_24,
+        0.299_256_507_042_451_23,
+    ];
+    const SINE: &'static [f64] = &[
+        1.570_796_321_708_349_3,
+        -0.645_963_460_233_239_4,
+        0.079_680_032_768_926_64,
+        -0.004_601_657_888_246_769,
+    ];
+    const COSINE: &'static [f64] = &[
+        1.0,
+        -1.233_700_539_564_751_4,
+        0.253_669_182_595_832_16,
+        -0.020_859_936_026_442_64,
+        0.000_903_362_973_111_499_6,
+    ];
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
@@ -194,7 +233,12 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn clamp_abs(self, limit: Self) -> Self {
-        self.max(-limit).min(limit)
+        let low = if self < -limit { -limit } else { self };
+        if limit < low { limit } else { low }
+    }
+    #[inline(always)]
+    fn flip_sign(self, word: u32) -> Self {
+        f32::from_bits(self.to_bits() ^ word & 0x8000_0000)
     }
     #[inline(always)]
     fn uniform(words: [u32; 2]) -> Self {
@@ -214,15 +258,10 @@ impl Real for f32 {
         let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(ROOT_HALF));
         (m, e as f32)
     }
+    const SHIFTER: Self = 12_582_912.0;
     #[inline(always)]
-    fn scale_exponent(self, k: Self) -> Self {
-        // The low bits of k + 1.5·2²³ are those of the integer; a cast that saturates would not vectorise.
-        f32::from_bits(self.to_bits().wrapping_add((k + 12_582_912.0).to_bits() << 23))
-    }
-    #[inline(always)]
-    fn nearest(self) -> Self {
-        const MAGIC: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
-        (self + MAGIC) - MAGIC
+    fn scale_exponent(self, shifted: Self) -> Self {
+        f32::from_bits(self.to_bits().wrapping_add(shifted.to_bits() << 23))
     }
 }
 
@@ -230,7 +269,36 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const WORDS: usize = 2;
-    const TERMS: (usize, usize, usize) = (10, 9, 13);
+    const TERMS: (usize, usize) = (11, 13);
+    const LOG: &'static [f64] = &[
+        2.0,
+        0.666_666_666_666_676_5,
+        0.399_999_999_992_988_8,
+        0.285_714_287_613_466_04,
+        0.222_221_969_882_504_52,
+        0.181_836_350_941_931_54,
+        0.153_124_437_568_964_2,
+        0.148_105_298_363_403_1,
+    ];
+    const SINE: &'static [f64] = &[
+        1.570_796_326_794_896_6,
+        -0.645_964_097_506_244_2,
+        0.079_692_626_246_039_56,
+        -0.004_681_754_132_282_42,
+        0.000_160_441_150_291_664_3,
+        -3.598_641_754_487_234e-6,
+        5.633_721_016_484_004e-8,
+    ];
+    const COSINE: &'static [f64] = &[
+        1.0,
+        -1.233_700_550_136_169_8,
+        0.253_669_507_901_046_57,
+        -0.020_863_480_763_308_003,
+        0.000_919_260_274_146_770_1,
+        -0.000_025_202_036_558_203_7,
+        4.710_603_581_149_426e-7,
+        -6.320_557_322_387_472e-9,
+    ];
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
@@ -250,7 +318,12 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn clamp_abs(self, limit: Self) -> Self {
-        self.max(-limit).min(limit)
+        let low = if self < -limit { -limit } else { self };
+        if limit < low { limit } else { low }
+    }
+    #[inline(always)]
+    fn flip_sign(self, word: u32) -> Self {
+        f64::from_bits(self.to_bits() ^ u64::from(word & 0x8000_0000) << 32)
     }
     #[inline(always)]
     fn uniform(words: [u32; 2]) -> Self {
@@ -271,15 +344,10 @@ impl Real for f64 {
         let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff).wrapping_add(ROOT_HALF));
         (m, e as f64)
     }
+    const SHIFTER: Self = 6_755_399_441_055_744.0;
     #[inline(always)]
-    fn scale_exponent(self, k: Self) -> Self {
-        let k = (k + 6_755_399_441_055_744.0).to_bits();
-        f64::from_bits(self.to_bits().wrapping_add(k << 52))
-    }
-    #[inline(always)]
-    fn nearest(self) -> Self {
-        const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5·2⁵²
-        (self + MAGIC) - MAGIC
+    fn scale_exponent(self, shifted: Self) -> Self {
+        f64::from_bits(self.to_bits().wrapping_add(shifted.to_bits() << 52))
     }
 }
 

@@ -12,7 +12,7 @@ use super::ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
 use super::process::Process;
 use super::real::Real;
 use super::split::{Baoab, Strang};
-use super::tile::{Row, Tile};
+use super::tile::{NormalBits, Row, Tile};
 use crate::error::{Error, Result};
 
 /// Advances tiles by a fixed step.
@@ -35,6 +35,10 @@ pub trait Stepper<R: Real>: Send + Sync {
     fn normals(&self) -> usize {
         0
     }
+    /// How finely those normals are drawn.
+    fn bits(&self) -> NormalBits {
+        NormalBits::Full
+    }
     /// Whether those rows are the Wiener increments (over √h) of the nodes' own noise and then of the noisy branches', so
     /// that whoever follows a path knows what each source of noise did.
     fn shows_noise(&self) -> bool {
@@ -54,6 +58,8 @@ pub struct Setting<'a> {
     pub clamped: &'a [bool],
     /// Largest curvature at stable points, for nonlinear processes whose caller knows it; linear ones compute it.
     pub stiffness: Option<f64>,
+    /// How finely the normals are drawn.
+    pub normals: NormalBits,
 }
 
 /// A numerical scheme.

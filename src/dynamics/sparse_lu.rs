@@ -191,17 +191,17 @@ mod tests {
             n + 2 * (n - 1) + 2,
             "no fill beyond the transposed entry"
         );
-        let mut values = vec![[0.0f64; LANES]; lu.len()];
+        let mut values = vec![Row::splat(0.0f64); lu.len()];
         for i in 0..n {
             for j in 0..n {
                 if dense[(i, j)] != 0.0 {
-                    values[lu.slot(i, j)] = [dense[(i, j)]; LANES];
+                    values[lu.slot(i, j)] = Row::splat(dense[(i, j)]);
                 }
             }
         }
         lu.factorise(&mut values);
         let right = DVector::from_fn(n, |i, _| 1.0 + i as f64);
-        let mut x: Vec<Row<f64>> = right.iter().map(|&v| [v; LANES]).collect();
+        let mut x: Vec<Row<f64>> = right.iter().map(|&v| Row::splat(v)).collect();
         lu.solve(&values, &mut x);
         let wanted = dense.lu().solve(&right).unwrap();
         for (x, wanted) in x.iter().zip(wanted.iter()) {

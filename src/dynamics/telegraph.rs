@@ -9,12 +9,11 @@ use super::draw::{INPUT_TO_EXPONENT, redraw};
 use super::euler_maruyama::EulerMaruyamaStep;
 use super::force::row_entries;
 use super::inputs::Inputs;
-use super::lanes::{Collect, LaneKernel, run_lanes_with};
+use super::lanes::{Collect, LaneKernel, dispatch_lanes};
 use super::process::{LevelInput, Linear, Process};
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
-use super::simd::{InstructionSet, best};
-use super::streams::Jump;
+use super::streams::{Jump, Stream, Streams};
 use super::tile::{Row, Tile, uniform_words};
 use super::walk::{self, OneStep};
 use crate::error::{Error, Result};
@@ -84,7 +83,9 @@ impl<R: Real> TelegraphStepper<R> {
                         .collect(),
                     offset: offset.iter().map(|&v| convert(v)).collect(),
                     drive: sums(1.0, &vec![0.0; process.nodes], drive),
-                    synapses: Box::new(EulerMaruyamaStep::new(process, &setting)?),
+                    synapses: Box::new(
+                        EulerMaruyamaStep::new("euler-maruyama", process, &setting)?.driven(),
+                    ),
                 }
             }
         };
@@ -95,7 +96,7 @@ impl<R: Real> TelegraphStepper<R> {
                 .map(|tau| R::from_f64(-(-setting.step / tau).exp_m1()))
                 .collect(),
             clamped: setting.clamped.to_vec(),
-            skip: Jump::new(R::WORDS),
+            skip: Jump::new(R::WORDS as u64),
             input,
             step: setting.step,
         })
@@ -103,37 +104,43 @@ impl<R: Real> TelegraphStepper<R> {
 
     #[inline(always)]
     fn step_spins<C: Collect>(&self, collect: C, tile: &mut Tile<R>) {
-        let mut words = [[0u32; LANES]; 2];
-        for i in 0..self.refresh.len() {
-            if self.clamped[i] {
-                tile.rng.skip(self.skip);
-                continue;
-            }
-            let y = match &self.input {
-                Input::Direct(inputs) => inputs.times_factor(collect, i, &tile.levels),
-                Input::Node {
-                    weights, offset, ..
-                } => weighted(offset[i], &weights[i], &tile.spare),
-            };
-            uniform_words::<R>(&mut tile.rng, &mut words);
-            tile.levels[i] = redraw(collect, self.refresh[i], &y, &words, tile.levels[i]);
+        let (levels, x) = (&mut tile.levels[..], &tile.spare[..]);
+        match &mut tile.rng {
+            Streams::Pcg(rng) => self.redraw_spins(collect, levels, x, rng),
+            Streams::ChaCha8(rng) => self.redraw_spins(collect, levels, x, &mut **rng),
         }
     }
 
-    fn advance_on(&self, set: InstructionSet, tile: &mut Tile<R>, steps: u64) {
-        let kernel = Advance {
-            stepper: self,
-            tile,
-            steps,
-        };
-        run_lanes_with(set, kernel);
+    #[inline(always)]
+    fn redraw_spins<C: Collect, S: Stream>(
+        &self,
+        collect: C,
+        levels: &mut [u32],
+        x: &[Row<R>],
+        rng: &mut S,
+    ) {
+        let mut words = [[0u32; LANES]; 2];
+        for i in 0..self.refresh.len() {
+            if self.clamped[i] {
+                rng.skip(self.skip);
+                continue;
+            }
+            let y = match &self.input {
+                Input::Direct(inputs) => inputs.times_factor(collect, i, levels),
+                Input::Node {
+                    weights, offset, ..
+                } => weighted(offset[i], &weights[i], x),
+            };
+            uniform_words::<R>(rng, &mut words);
+            levels[i] = redraw(collect, self.refresh[i], &y, &words, levels[i]);
+        }
     }
 }
 
 /// offset + Σ w_j x_j, lane by lane.
 #[inline(always)]
 fn weighted<R: Real>(offset: R, weights: &[(usize, R)], x: &[Row<R>]) -> Row<R> {
-    let mut sum = [offset; LANES];
+    let mut sum = Row::splat(offset);
     for &(j, weight) in weights {
         for lane in 0..LANES {
             sum[lane] = weight.fma(x[j][lane], sum[lane]);
@@ -187,6 +194,10 @@ impl<R: Real> Stepper<R> for TelegraphStepper<R> {
     }
 
     fn advance(&self, tile: &mut Tile<R>, steps: u64) {
-        self.advance_on(best(), tile, steps);
+        dispatch_lanes(Advance {
+            stepper: self,
+            tile,
+            steps,
+        });
     }
 }

@@ -5,10 +5,43 @@
 
 use super::LANES;
 use super::real::Real;
-use super::streams::{Jump, PcgLanes};
+use super::streams::{Jump, Origin, Stream, Streams};
 
-/// One row of lanes.
-pub type Row<R> = [R; LANES];
+/// One row of lanes, on a boundary of the cache's lines: a vector across two of them costs twice as much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
+pub struct Row<R>([R; LANES]);
+
+impl<R: Copy> Row<R> {
+    /// `value` in every lane.
+    #[inline(always)]
+    pub fn splat(value: R) -> Self {
+        Row([value; LANES])
+    }
+
+    /// `f` of every lane.
+    #[inline(always)]
+    #[must_use]
+    pub fn map(self, f: impl FnMut(R) -> R) -> Self {
+        Row(self.0.map(f))
+    }
+}
+
+impl<R> std::ops::Deref for Row<R> {
+    type Target = [R; LANES];
+
+    #[inline(always)]
+    fn deref(&self) -> &[R; LANES] {
+        &self.0
+    }
+}
+
+impl<R> std::ops::DerefMut for Row<R> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [R; LANES] {
+        &mut self.0
+    }
+}
 
 /// The state of [`LANES`] chains, and scratch rows that steppers reuse.
 #[derive(Clone, Debug)]
@@ -18,7 +51,7 @@ pub struct Tile<R> {
     /// Spins, one bit per chain: bit k is set where lane k is up.
     pub levels: Vec<u32>,
     /// Streams.
-    pub rng: PcgLanes,
+    pub rng: Streams,
     /// Node-steps that hit a rail.
     pub clipped: u64,
     /// Proposals accepted (Metropolis steppers).
@@ -48,18 +81,18 @@ pub struct Tile<R> {
 }
 
 impl<R: Real> Tile<R> {
-    /// Chains `first..first + lanes` of (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
+    /// Chains `first..first + lanes` of an origin, e.g. (seed, domain): `nodes` continuous nodes at zero and `levels` spins at +1.
     pub fn new(
-        (seed, domain): (u64, u64),
+        origin: impl Into<Origin>,
         first: usize,
         lanes: usize,
         nodes: usize,
         levels: usize,
     ) -> Self {
         Tile {
-            x: vec![[R::ZERO; LANES]; nodes],
+            x: vec![Row::splat(R::ZERO); nodes],
             levels: vec![u32::MAX; levels],
-            rng: PcgLanes::new(seed, domain, first as u64),
+            rng: Streams::new(origin, first as u64),
             clipped: 0,
             accepted: 0,
             lanes,
@@ -103,7 +136,7 @@ impl<R: Real> Tile<R> {
 /// Grows a scratch buffer to `rows`, without giving memory back.
 pub fn reserve<R: Real>(buffer: &mut Vec<Row<R>>, rows: usize) {
     buffer.clear();
-    buffer.resize(rows, [R::ZERO; LANES]);
+    buffer.resize(rows, Row::splat(R::ZERO));
 }
 
 /// Ends a row: keeps the compiler from unrolling the loop over lanes and then vectorising across rows, with gathers.
@@ -112,35 +145,102 @@ pub fn end_row() {
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
+/// Words of a row, at cache lines: vectors that straddle two of them are slow from store to load.
+#[repr(align(64))]
+struct Words([[u32; LANES]; 2]);
+
 /// Uniform words of one row: the second word only where the type needs it.
 #[inline(always)]
-pub fn uniform_words<R: Real>(rng: &mut PcgLanes, words: &mut [[u32; LANES]; 2]) {
+pub fn uniform_words<R: Real>(rng: &mut impl Stream, words: &mut [[u32; LANES]; 2]) {
     rng.next(&mut words[0]);
     if R::WORDS == 2 {
         rng.next(&mut words[1]);
     }
 }
 
+/// A Box–Muller pair for every lane.
+#[inline(always)]
+pub(super) fn normal_rows<R: Real>(rng: &mut impl Stream, bits: NormalBits) -> (Row<R>, Row<R>) {
+    match bits {
+        NormalBits::Full => pair_rows(rng),
+        NormalBits::Single => {
+            let (a, b) = pair_rows::<f32>(rng);
+            (widen(&a), widen(&b))
+        }
+    }
+}
+
+#[inline(always)]
+fn pair_rows<R: Real>(rng: &mut impl Stream) -> (Row<R>, Row<R>) {
+    let (mut radius, mut angle) = (Words([[0; LANES]; 2]), Words([[0; LANES]; 2]));
+    uniform_words::<R>(rng, &mut radius.0);
+    uniform_words::<R>(rng, &mut angle.0);
+    let (mut a, mut b) = (Row::splat(R::ZERO), Row::splat(R::ZERO));
+    for lane in 0..LANES {
+        (a[lane], b[lane]) = R::normal_pair(
+            [radius.0[0][lane], radius.0[1][lane]],
+            [angle.0[0][lane], angle.0[1][lane]],
+        );
+    }
+    (a, b)
+}
+
+#[inline(always)]
+fn widen<R: Real>(from: &Row<f32>) -> Row<R> {
+    let mut to = Row::splat(R::ZERO);
+    for lane in 0..LANES {
+        to[lane] = R::from_f64(f64::from(from[lane]));
+    }
+    to
+}
+
+/// How many random bits make a standard normal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NormalBits {
+    /// As many as the type can hold.
+    #[default]
+    Full,
+    /// Those of single precision, widened: one 32-bit word each, |z| < 6.7. Half the words and a third of the time for `f64`
+    /// states, whose sums stay exact; not for rare events.
+    Single,
+}
+
+impl NormalBits {
+    /// Words that each of a pair's two uniform numbers takes.
+    pub(super) fn words<R: Real>(self) -> usize {
+        match self {
+            NormalBits::Full => R::WORDS,
+            NormalBits::Single => f32::WORDS,
+        }
+    }
+}
+
+/// How words become normals, for the record: see [`Real::normal_pair`].
+pub const NORMAL_MAP: &str = "box-muller";
+
 /// Which pairs of nodes need normals, and how far to jump in between.
 #[derive(Clone, Debug)]
 pub struct NormalPlan {
     pairs: Vec<Pair>,
     tail: Option<Jump>,
+    nodes: usize,
+    bits: NormalBits,
 }
 
+/// Two nodes that share one Box–Muller pair: how far to jump before it, and their rows where they take normals.
 #[derive(Clone, Debug)]
-struct Pair {
+pub(super) struct Pair {
     skip: Option<Jump>,
-    first: Option<usize>,
-    second: Option<usize>,
+    pub first: Option<usize>,
+    pub second: Option<usize>,
 }
 
 impl NormalPlan {
     /// A plan for nodes of which `free[node]` take normals; row k of the output is the k-th free node.
-    pub fn new<R: Real>(free: &[bool]) -> Self {
-        let words_per_pair = 2 * R::WORDS;
+    pub fn new<R: Real>(free: &[bool], bits: NormalBits) -> Self {
+        let words_per_pair = 2 * bits.words::<R>() as u64;
         let (mut pairs, mut skipped, mut row) = (Vec::new(), 0, 0);
-        let jump = |words: usize| (words > 0).then(|| Jump::new(words));
+        let jump = |words: u64| (words > 0).then(|| Jump::new(words));
         for pair in free.chunks(2) {
             if !pair.contains(&true) {
                 skipped += words_per_pair;
@@ -163,35 +263,43 @@ impl NormalPlan {
         NormalPlan {
             pairs,
             tail: jump(skipped),
+            nodes: free.len(),
+            bits,
         }
     }
 
-    /// Draws the standard normals of one step and hands them to `take(row, normals)`, row by row.
+    /// Words of its stream that a chain's step takes, whatever is clamped: step k begins at word k times this.
+    pub fn words<R: Real>(&self) -> u64 {
+        (2 * self.bits.words::<R>() * self.nodes.div_ceil(2)) as u64
+    }
+
+    /// Nodes with words in the stream, whether they take normals or not.
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// The pairs that a step draws, in their order.
+    pub(super) fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// How finely it draws.
+    pub(super) fn bits(&self) -> NormalBits {
+        self.bits
+    }
+
+    /// Draws one pair of rows; `pair` is the next of [`Self::pairs`].
     #[inline(always)]
-    pub fn each<R: Real>(&self, rng: &mut PcgLanes, mut take: impl FnMut(usize, &Row<R>)) {
-        let mut radius = [[0u32; LANES]; 2];
-        let mut angle = [[0u32; LANES]; 2];
-        for pair in &self.pairs {
-            if let Some(jump) = pair.skip {
-                rng.skip(jump);
-            }
-            uniform_words::<R>(rng, &mut radius);
-            uniform_words::<R>(rng, &mut angle);
-            let mut a = [R::ZERO; LANES];
-            let mut b = [R::ZERO; LANES];
-            for lane in 0..LANES {
-                (a[lane], b[lane]) = R::normal_pair(
-                    [radius[0][lane], radius[1][lane]],
-                    [angle[0][lane], angle[1][lane]],
-                );
-            }
-            if let Some(row) = pair.first {
-                take(row, &a);
-            }
-            if let Some(row) = pair.second {
-                take(row, &b);
-            }
+    pub(super) fn draw<R: Real>(&self, rng: &mut impl Stream, pair: &Pair) -> (Row<R>, Row<R>) {
+        if let Some(jump) = pair.skip {
+            rng.skip(jump);
         }
+        normal_rows(rng, self.bits)
+    }
+
+    /// Jumps over what the step leaves after its last pair.
+    #[inline(always)]
+    pub(super) fn finish(&self, rng: &mut impl Stream) {
         if let Some(jump) = self.tail {
             rng.skip(jump);
         }
@@ -199,8 +307,26 @@ impl NormalPlan {
 
     /// Writes the standard normals of one step.
     #[inline(always)]
-    pub fn fill<R: Real>(&self, rng: &mut PcgLanes, out: &mut [Row<R>]) {
-        self.each(rng, |row, normals| out[row] = *normals);
+    pub fn fill<R: Real>(&self, rng: &mut Streams, out: &mut [Row<R>]) {
+        // The generator is chosen here and not row by row, so that PCG's states stay in registers from pair to pair.
+        match rng {
+            Streams::Pcg(lanes) => self.fill_from(lanes, out),
+            Streams::ChaCha8(lanes) => self.fill_from(&mut **lanes, out),
+        }
+    }
+
+    #[inline(always)]
+    fn fill_from<R: Real>(&self, rng: &mut impl Stream, out: &mut [Row<R>]) {
+        for pair in &self.pairs {
+            let (a, b) = self.draw(rng, pair);
+            if let Some(row) = pair.first {
+                out[row] = a;
+            }
+            if let Some(row) = pair.second {
+                out[row] = b;
+            }
+        }
+        self.finish(rng);
     }
 }
 
@@ -209,13 +335,13 @@ mod tests {
     use super::*;
 
     fn normals<R: Real>(steps: usize, nodes: usize) -> Vec<f64> {
-        let mut rng = PcgLanes::new(11, 0, 0);
-        let plan = NormalPlan::new::<R>(&vec![true; nodes]);
-        let mut rows = vec![[R::ZERO; LANES]; nodes];
+        let mut rng = Streams::new((11, 0), 0);
+        let plan = NormalPlan::new::<R>(&vec![true; nodes], NormalBits::Full);
+        let mut rows = vec![Row::splat(R::ZERO); nodes];
         let mut all = Vec::new();
         for _ in 0..steps {
             plan.fill(&mut rng, &mut rows);
-            all.extend(rows.iter().flatten().map(|v| v.to_f64()));
+            all.extend(rows.iter().flat_map(|row| row.iter().map(|v| v.to_f64())));
         }
         all
     }
@@ -251,12 +377,12 @@ mod tests {
         let nodes = 9;
         let all = vec![true; nodes];
         let some: Vec<bool> = (0..nodes).map(|i| ![0, 3, 4, 5, 8].contains(&i)).collect();
-        let (mut a, mut b) = (PcgLanes::new(1, 2, 3), PcgLanes::new(1, 2, 3));
-        let mut full = vec![[0.0f32; LANES]; nodes];
-        let mut part = vec![[0.0f32; LANES]; nodes];
+        let (mut a, mut b) = (Streams::new((1, 2), 3), Streams::new((1, 2), 3));
+        let mut full = vec![Row::splat(0.0f32); nodes];
+        let mut part = vec![Row::splat(0.0f32); nodes];
         for _ in 0..3 {
-            NormalPlan::new::<f32>(&all).fill(&mut a, &mut full);
-            NormalPlan::new::<f32>(&some).fill(&mut b, &mut part);
+            NormalPlan::new::<f32>(&all, NormalBits::Full).fill(&mut a, &mut full);
+            NormalPlan::new::<f32>(&some, NormalBits::Full).fill(&mut b, &mut part);
             let kept: Vec<Row<f32>> = (0..nodes).filter(|&i| some[i]).map(|i| full[i]).collect();
             assert_eq!(&part[..kept.len()], &kept[..]);
         }

@@ -26,7 +26,7 @@ impl<R: Real> Triangle<R> {
     #[inline(always)]
     pub fn multiply(&self, x: &mut [Row<R>]) {
         for i in (0..self.rows.len()).rev() {
-            let mut sum = [R::ZERO; LANES];
+            let mut sum = Row::splat(R::ZERO);
             for (k, &value) in self.rows[i].iter().enumerate() {
                 let other = &x[self.first[i] + k];
                 for lane in 0..LANES {

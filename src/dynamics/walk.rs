@@ -4,7 +4,7 @@ use super::field::Field;
 use super::real::Real;
 use super::scheme::Stepper;
 use super::simd::{Kernel, dispatch};
-use super::tile::{Row, Tile, reserve};
+use super::tile::{NormalBits, Row, Tile, reserve};
 
 /// One step of a scheme on the packed free rows, from given normals.
 pub(super) trait OneStep<R: Real>: Send + Sync {
@@ -22,6 +22,23 @@ pub(super) trait OneStep<R: Real>: Send + Sync {
     fn begin(&self, _tile: &mut Tile<R>) {}
     /// Moves `tile.spare` from `tile.time` by one step, with the normals in `tile.noise` (set by set).
     fn once(&self, tile: &mut Tile<R>);
+    /// Takes all steps of a tile in another way than step by step, where that is faster and gives the same bits.
+    #[inline(always)]
+    fn alone(&self, _tile: &mut Tile<R>, _steps: u64) -> bool {
+        false
+    }
+    /// The same with normals from the tile's streams, and rails; for schemes that draw them on the way.
+    #[inline(always)]
+    fn draw(&self, tile: &mut Tile<R>) {
+        let field = self.field();
+        let rows = field.noise_rows();
+        for set in 0..self.sets() {
+            let to = set * rows..(set + 1) * rows;
+            field.normals.fill(&mut tile.rng, &mut tile.noise[to]);
+        }
+        self.once(tile);
+        field.clip(tile);
+    }
 }
 
 /// A scheme's step, repeated.
@@ -31,17 +48,12 @@ pub(super) struct Walk<S>(pub S);
 /// One step with normals from the tile's streams.
 #[inline(always)]
 pub(super) fn step_once<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>, t: f64) {
-    let field = scheme.field();
-    let rows = field.noise_rows();
-    for set in 0..scheme.sets() {
-        let to = set * rows..(set + 1) * rows;
-        field.normals.fill(&mut tile.rng, &mut tile.noise[to]);
-    }
     tile.time = t;
-    scheme.once(tile);
-    field.clip(tile);
+    scheme.draw(tile);
 }
 
+/// Prepares a tile for a phase.
+#[inline(always)]
 pub(super) fn begin<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>) {
     let field = scheme.field();
     field.begin(tile);
@@ -59,7 +71,8 @@ impl<R: Real, S: OneStep<R>> Kernel for Advance<'_, R, S> {
     #[inline(always)]
     fn run(self) {
         let (start, h) = (self.tile.time, self.scheme.field().step());
-        for k in 0..self.steps {
+        let alone = self.scheme.alone(self.tile, self.steps);
+        for k in 0..if alone { 0 } else { self.steps } {
             step_once(self.scheme, self.tile, h.mul_add(k as f64, start));
         }
         self.tile.time = h.mul_add(self.steps as f64, start);
@@ -67,9 +80,25 @@ impl<R: Real, S: OneStep<R>> Kernel for Advance<'_, R, S> {
     }
 }
 
+/// A kernel too: what schemes prepare for a phase is arithmetic that wants fused multiply-adds.
+struct Begin<'a, R, S> {
+    scheme: &'a S,
+    tile: &'a mut Tile<R>,
+}
+
+impl<R: Real, S: OneStep<R>> Kernel for Begin<'_, R, S> {
+    #[inline(always)]
+    fn run(self) {
+        begin(self.scheme, self.tile);
+    }
+}
+
 impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
     fn begin(&self, tile: &mut Tile<R>) {
-        begin(&self.0, tile);
+        dispatch(Begin {
+            scheme: &self.0,
+            tile,
+        });
     }
 
     fn advance(&self, tile: &mut Tile<R>, steps: u64) {
@@ -82,6 +111,10 @@ impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
 
     fn normals(&self) -> usize {
         self.0.sets() * self.0.field().noise_rows()
+    }
+
+    fn bits(&self) -> NormalBits {
+        self.0.field().normals.bits()
     }
 
     fn shows_noise(&self) -> bool {

@@ -50,6 +50,8 @@ pub struct CircuitExperiment {
     pub schemes: Vec<String>,
     /// Parameter that is swept, and its values.
     pub sweep: Option<(String, Vec<f64>)>,
+    /// The unit of its values, for axes: a netlist's parameters have none.
+    pub sweep_unit: Option<String>,
     /// What is measured.
     pub measure: Measure,
     /// Where the file was.
@@ -81,6 +83,7 @@ impl CircuitExperiment {
             parameters: BTreeMap::new(),
             schemes: Vec::new(),
             sweep: None,
+            sweep_unit: None,
             measure: Measure::Waveforms,
             file: file.to_path_buf(),
         };
@@ -132,10 +135,12 @@ impl CircuitExperiment {
             let error = Error::invalid("circuit.schemes", format!("\"{bad}\""), expected);
             return Err(error.in_file(top.file));
         }
+        let mut sweep_unit = None;
         let sweep = match top.section("sweep")? {
             None => None,
             Some(s) => {
-                s.check_keys(&["parameter", "values"], &[])?;
+                s.check_keys(&["parameter", "values", "unit"], &[])?;
+                sweep_unit = s.optional_text("unit")?;
                 let parameter = s.text("parameter", "")?.to_ascii_lowercase();
                 let values = s.numbers("values")?.unwrap_or_default();
                 if values.is_empty() {
@@ -153,6 +158,7 @@ impl CircuitExperiment {
             parameters,
             schemes,
             sweep,
+            sweep_unit,
             measure: measure(top)?,
             file: top.file.to_path_buf(),
         };
@@ -161,6 +167,15 @@ impl CircuitExperiment {
             experiment.deck(&point)?;
         }
         Ok(experiment)
+    }
+
+    /// The swept parameter with its unit, as axes name it.
+    pub fn axis(&self) -> Option<String> {
+        let (name, _) = self.sweep.as_ref()?;
+        Some(match &self.sweep_unit {
+            Some(unit) => format!("{name} ({unit})"),
+            None => name.clone(),
+        })
     }
 
     /// The swept parameter settings; one empty one without a sweep.

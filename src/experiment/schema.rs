@@ -3,6 +3,7 @@
 use super::circuit::CircuitExperiment;
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::reader::{Section, seconds};
+use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use crate::training::{Method, OptimiserKind};
 use serde::Serialize;
@@ -148,7 +149,9 @@ pub struct Plan {
     pub step: String,
     pub bias_tolerance: f64,
     pub precision: String,
+    pub generator: Generator,
     pub initial: Initial,
+    pub record: String,
     pub trajectory_nodes: Vec<usize>,
     pub trajectory_period: Option<String>,
 }
@@ -439,11 +442,13 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "step",
             "bias_tolerance",
             "precision",
+            "generator",
             "initial",
             "trajectory_nodes",
             "trajectory_period",
+            "record",
         ],
-        &["record"],
+        &[],
     )?;
     let initial = match s.get("initial") {
         Some(toml::Value::Array(_)) => Initial::States(s.rows("initial")?.unwrap_or_default()),
@@ -456,6 +461,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "at least one state",
         ));
     }
+    let default = Generator::default().name();
     let optional_time = |key: &str| s.get(key).map(|_| s.time(key, "")).transpose();
     let step = match s.get("step") {
         Some(toml::Value::String(word)) if word == "auto" => "auto".to_owned(),
@@ -469,8 +475,10 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         scheme: s.word("scheme", "euler-maruyama", &crate::dynamics::scheme_names())?,
         step,
         bias_tolerance: s.positive("bias_tolerance", 0.01)?,
-        precision: s.word("precision", "f32", &["f32", "f64"])?,
+        precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,
+        generator: Generator::named(&s.word("generator", default, &Generator::names())?)?,
         initial,
+        record: s.word("record", "samples", &["samples", "moments", "both"])?,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,
     })

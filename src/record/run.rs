@@ -1,5 +1,6 @@
 //! `run.json`: everything that happened in a run, as one serde struct.
 
+use crate::dynamics::{Generator, NORMAL_MAP};
 use crate::sampler::Cost;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -231,6 +232,31 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
+/// Seeds by name, and what made numbers of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Seeds {
+    /// Seeds by name.
+    #[serde(flatten)]
+    pub seeds: BTreeMap<String, u64>,
+    /// Generator of the chains' streams; everything else is drawn by `pcg`.
+    #[serde(default)]
+    pub generator: String,
+    /// How its words became normals.
+    #[serde(default)]
+    pub normals: String,
+}
+
+impl Seeds {
+    /// `seed`, by `generator` and this version's normals.
+    pub fn new(seed: u64, generator: Generator) -> Self {
+        Seeds {
+            seeds: BTreeMap::from([("seed".to_owned(), seed)]),
+            generator: generator.name().to_owned(),
+            normals: NORMAL_MAP.to_owned(),
+        }
+    }
+}
+
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -246,8 +272,8 @@ pub struct RunRecord {
     pub card: Option<CardRecord>,
     /// One per programmed die.
     pub program: Vec<ProgramRecord>,
-    /// Seeds by name.
-    pub seeds: BTreeMap<String, u64>,
+    /// Where the random numbers came from.
+    pub seeds: Seeds,
     /// Results.
     pub samplers: Vec<SamplerRecord>,
     /// Pairs.

@@ -4,8 +4,10 @@ use super::lower::StiffnessTracker;
 use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
+use crate::dynamics::streams::StreamPosition;
 use crate::dynamics::{
-    Compiled, Ensemble, LevelInput, Setting, largest_step, scheme, variance_inflation,
+    Compiled, Ensemble, LevelInput, NormalBits, Origin, Setting, largest_step, scheme,
+    variance_inflation,
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
@@ -31,18 +33,19 @@ pub struct AnalogSampler<R: Compiled> {
     scheme: String,
     rule: StepRule,
     stiffness: StiffnessTracker,
+    normals: NormalBits,
     follow: Follow,
 }
 
 impl<R: Compiled> AnalogSampler<R> {
-    /// `chains` copies of the programmed die; streams from (seed, domain, chain).
+    /// `chains` copies of the programmed die; streams from an origin, e.g. (seed, domain).
     ///
     /// # Errors
     /// An unknown scheme, or one that cannot advance this process at this step.
     pub fn new(
         programmed: Programmed,
         chains: usize,
-        (seed, domain): (u64, u64),
+        origin: impl Into<Origin>,
         rule: StepRule,
         scheme_name: &str,
         follow: Follow,
@@ -50,11 +53,12 @@ impl<R: Compiled> AnalogSampler<R> {
         let process = programmed.process();
         let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
         let sampler = AnalogSampler {
-            ensemble: Ensemble::new(seed, domain, chains, process.nodes, levels),
+            ensemble: Ensemble::from_origin(origin, chains, process.nodes, levels),
             stiffness: StiffnessTracker::new(programmed.model()),
             programmed,
             scheme: scheme_name.to_owned(),
             rule,
+            normals: NormalBits::Full,
             follow,
         };
         let mask = vec![false; sampler.width()];
@@ -62,9 +66,17 @@ impl<R: Compiled> AnalogSampler<R> {
             step: sampler.natural_step(),
             clamped: &mask,
             stiffness: sampler.stiffness.value(),
+            normals: sampler.normals,
         };
         scheme::<R>(scheme_name)?.prepare(sampler.programmed.process(), &setting)?;
         Ok(sampler)
+    }
+
+    /// Draws normals with `bits` from now on.
+    #[must_use]
+    pub fn with_normals(mut self, bits: NormalBits) -> Self {
+        self.normals = bits;
+        self
     }
 
     /// The programmed die.
@@ -180,9 +192,9 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
     fn state(&self) -> ChainState {
         let streams = self.ensemble.streams().into_iter().enumerate();
         let streams = streams
-            .map(|(chain, (state, increment))| {
+            .map(|(chain, position)| {
                 let carried = self.ensemble.carried(chain).into_iter().map(f64::to_bits);
-                [state, increment].into_iter().chain(carried).collect()
+                position.numbers().into_iter().chain(carried).collect()
             })
             .collect();
         ChainState {
@@ -200,13 +212,14 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
         if let Some(streams) = &state.streams {
             let short =
                 || Error::invalid("state.streams", "a short entry", "a state of this sampler");
-            let positions = streams
+            let entries = streams
                 .iter()
-                .map(|s| Ok((*s.first().ok_or_else(short)?, *s.get(1).ok_or_else(short)?)))
+                .map(|s| StreamPosition::split(s).ok_or_else(short))
                 .collect::<Result<Vec<_>>>()?;
+            let positions: Vec<_> = entries.iter().map(|entry| entry.0).collect();
             self.ensemble.restore_streams(&positions)?;
-            for (chain, entry) in streams.iter().enumerate() {
-                let carried: Vec<f64> = entry[2..].iter().map(|&b| f64::from_bits(b)).collect();
+            for (chain, (_, carried)) in entries.iter().enumerate() {
+                let carried: Vec<f64> = carried.iter().map(|&b| f64::from_bits(b)).collect();
                 self.ensemble.restore_carried(chain, &carried)?;
             }
         }
@@ -246,6 +259,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             step: h,
             clamped: &clamped,
             stiffness: self.stiffness.value(),
+            normals: self.normals,
         };
         let stepper = scheme::<R>(&self.scheme)?.prepare(self.programmed.process(), &setting)?;
         let mut recorded = self.ensemble.run(

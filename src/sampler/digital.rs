@@ -4,9 +4,10 @@ use super::lower::{StiffnessTracker, langevin_process, pairwise, spin_process};
 use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
+use crate::dynamics::streams::StreamPosition;
 use crate::dynamics::{
-    Compiled, Ensemble, GibbsStepper, MetropolisStepper, Process, Recorded, Setting, Stepper,
-    scheme,
+    Compiled, Ensemble, GibbsStepper, MetropolisStepper, NormalBits, Origin, Process, Recorded,
+    Setting, Stepper, scheme,
 };
 use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ impl<R: Compiled> LangevinSampler<R> {
     pub fn new(
         model: &Model,
         chains: usize,
-        (seed, domain): (u64, u64),
+        origin: impl Into<Origin>,
         adjusted: bool,
         step: Option<f64>,
         tolerance: f64,
@@ -47,7 +48,7 @@ impl<R: Compiled> LangevinSampler<R> {
     ) -> Result<Self> {
         let process = langevin_process(&pairwise(model)?);
         let sampler = LangevinSampler {
-            ensemble: Ensemble::new(seed, domain, chains, process.nodes, 0),
+            ensemble: Ensemble::from_origin(origin, chains, process.nodes, 0),
             stiffness: StiffnessTracker::new(model),
             model: model.clone(),
             process,
@@ -78,6 +79,7 @@ impl<R: Compiled> LangevinSampler<R> {
             step,
             clamped,
             stiffness: self.stiffness.value(),
+            normals: NormalBits::Full,
         };
         if self.adjusted {
             Ok(Box::new(MetropolisStepper::new(&self.process, &setting)?))
@@ -161,7 +163,7 @@ fn streams<R: Compiled>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
         ensemble
             .streams()
             .into_iter()
-            .map(|(a, b)| vec![a, b])
+            .map(StreamPosition::numbers)
             .collect(),
     )
 }
@@ -171,8 +173,8 @@ fn restore<R: Compiled>(ensemble: &mut Ensemble<R>, state: &ChainState) -> Resul
     if let Some(streams) = &state.streams {
         let positions = streams
             .iter()
-            .map(|s| match s[..] {
-                [state, increment] => Ok((state, increment)),
+            .map(|s| match StreamPosition::split(s) {
+                Some((position, [])) => Ok(position),
                 _ => Err(Error::invalid(
                     "state.streams",
                     "another sampler's entry",
@@ -278,7 +280,7 @@ impl GibbsSampler {
     pub fn new(
         model: &Model,
         chains: usize,
-        (seed, domain): (u64, u64),
+        origin: impl Into<Origin>,
         follow: Follow,
     ) -> Result<Self> {
         let Some(energy) = model.discrete() else {
@@ -290,7 +292,7 @@ impl GibbsSampler {
         };
         Ok(GibbsSampler {
             classes: energy.couplings().colouring(),
-            ensemble: Ensemble::new(seed, domain, chains, 0, energy.dim()),
+            ensemble: Ensemble::from_origin(origin, chains, 0, energy.dim()),
             model: model.clone(),
             follow,
         })

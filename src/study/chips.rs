@@ -3,6 +3,7 @@
 use super::Session;
 use crate::data::{self, Columns, Dataset};
 use crate::dynamics::streams::chain_rng;
+use crate::dynamics::{NormalBits, Origin};
 use crate::energy::Model;
 use crate::error::{Error, Result};
 use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
@@ -71,6 +72,18 @@ fn as_plan(error: Error) -> Error {
 }
 
 impl Prepared {
+    /// Whether draws are kept, without which nothing can be compared.
+    ///
+    /// # Errors
+    /// `plan.record = "moments"`.
+    pub fn has_draws(&self) -> Result<()> {
+        if self.experiment.plan.record != "moments" {
+            return Ok(());
+        }
+        let expected = "samples or both: compare needs the draws (run keeps moments alone)";
+        Err(Error::invalid("plan.record", "\"moments\"", expected).in_file(&self.experiment.file))
+    }
+
     /// Loads and checks everything that `experiment` names; writes nothing.
     ///
     /// # Errors
@@ -287,6 +300,11 @@ impl Prepared {
         }
     }
 
+    /// The streams of a domain, by the plan's generator.
+    fn origin(&self, domain: u64) -> Origin {
+        Origin::from((self.experiment.seed, domain)).by(self.experiment.plan.generator)
+    }
+
     /// An analog sampler of a programmed die; `domain` tells its streams from others'.
     pub(super) fn analog(
         &self,
@@ -301,25 +319,18 @@ impl Prepared {
             "auto" => StepRule::Auto(tolerance),
             time => StepRule::Seconds(self.seconds(time)),
         };
-        let streams = (self.experiment.seed, ANALOG + domain);
-        Ok(if plan.precision == "f64" {
-            Box::new(AnalogSampler::<f64>::new(
-                programmed,
-                chains,
-                streams,
-                rule,
-                &plan.scheme,
-                follow,
-            )?)
-        } else {
-            Box::new(AnalogSampler::<f32>::new(
-                programmed,
-                chains,
-                streams,
-                rule,
-                &plan.scheme,
-                follow,
-            )?)
+        let streams = self.origin(ANALOG + domain);
+        let scheme = &plan.scheme;
+        let (full, single) = (NormalBits::Full, NormalBits::Single);
+        Ok(match plan.precision.as_str() {
+            "f32" => Box::new(AnalogSampler::<f32>::new(
+                programmed, chains, streams, rule, scheme, follow,
+            )?),
+            precision => {
+                let sampler =
+                    AnalogSampler::<f64>::new(programmed, chains, streams, rule, scheme, follow)?;
+                Box::new(sampler.with_normals(if precision == "mixed" { single } else { full }))
+            }
         })
     }
 
@@ -332,7 +343,7 @@ impl Prepared {
         domain: u64,
         follow: crate::sampler::Follow,
     ) -> Result<Box<dyn Sampler>> {
-        let streams = (self.experiment.seed, DIGITAL + domain);
+        let streams = self.origin(DIGITAL + domain);
         let tolerance = self.experiment.plan.bias_tolerance;
         Ok(match digital.sampler.as_str() {
             "gibbs" => Box::new(GibbsSampler::new(model, chains, streams, follow)?),

@@ -10,11 +10,10 @@ use super::sample::{Contender, Outcome, add_discrete_distances, program_records}
 use crate::energy::{Model, Parametric};
 use crate::error::Result;
 use crate::record::{
-    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, TrainingRecord,
-    Undecided, Verdict,
+    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, Seeds,
+    TrainingRecord, Undecided, Verdict,
 };
 use crate::sampler::{Horizon, Phase};
-use std::collections::BTreeMap;
 
 /// R-hat up to which a reference chain counts as mixed (arXiv 1903.08008).
 const RHAT_LIMIT: f64 = 1.01;
@@ -25,10 +24,11 @@ const RHAT_LIMIT_OTHERS: f64 = 1.1;
 const P_LIMIT: f64 = 1e-3;
 
 fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
-    let mut seeds = BTreeMap::from([("seed".to_owned(), prepared.experiment.seed)]);
+    let experiment = &prepared.experiment;
+    let mut seeds = Seeds::new(experiment.seed, experiment.plan.generator);
     for die in &prepared.dies {
         if let Some(seed) = die.seed {
-            seeds.insert(format!("die {seed}"), seed);
+            seeds.seeds.insert(format!("die {seed}"), seed);
         }
     }
     RunRecord {
@@ -154,9 +154,16 @@ pub fn run(prepared: &Prepared, directory: &RunDirectory, session: &Session) -> 
     if !only.dies.is_empty() {
         only.experiment.digital.clear();
     }
+    let warnings = &mut record.warnings;
     for contender in only.contenders() {
-        let outcome = only.free_run(contender, &model, directory, session, &mut record.warnings)?;
-        record.samplers.push(outcome.record);
+        record
+            .samplers
+            .push(if only.experiment.plan.record == "moments" {
+                only.streamed_run(&contender, &model, directory, session, warnings)?
+            } else {
+                only.free_run(contender, &model, directory, session, warnings)?
+                    .record
+            });
     }
     only.trajectories(&model, directory, session)?;
     write_landscape(&model, directory)?;

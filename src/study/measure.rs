@@ -173,7 +173,7 @@ pub fn select(samples: &Samples, nodes: &[usize]) -> Vec<f64> {
 }
 
 /// E, x·∇E over free nodes, and δE = ½ΔE − ¼|∇E|² of one draw.
-fn draw_quantities(model: &Model, x: &[f32], free: &[bool]) -> [f64; 3] {
+pub(super) fn draw_quantities(model: &Model, x: &[f32], free: &[bool]) -> [f64; 3] {
     if let Some(energy) = model.continuous() {
         let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let mut gradient = vec![0.0; x.len()];

@@ -12,6 +12,7 @@ mod learn;
 mod measure;
 mod reference;
 mod sample;
+mod stream;
 
 pub use chips::Prepared;
 pub use circuits::{check_circuit, run_circuit};

@@ -4,6 +4,7 @@ use super::Session;
 use super::chips::Prepared;
 use super::measure::Measured;
 use super::reference::{Reference, state_index};
+use super::stream;
 use crate::diagnostics;
 use crate::energy::Model;
 use crate::error::Result;
@@ -164,9 +165,67 @@ impl Prepared {
                 ),
             ],
         )?;
+        if self.experiment.plan.record == "both" {
+            let arrays = stream::moments_of(model, &run.samples);
+            directory.write_arrays(&format!("moments-{name}.npz"), &arrays)?;
+        }
+        let wall_seconds = began.elapsed().as_secs_f64();
+        let metrics = measured.metrics(&run);
+        let draws = s.draws as u64;
+        let mut record = self.record(&contender, model, &description, &run, draws, metrics)?;
+        record.ess_min = measured.ess_min;
+        record.rhat_max = measured.rhat_max;
+        record.wall_seconds = wall_seconds;
+        Ok(Outcome {
+            contender,
+            description,
+            run,
+            measured,
+            record,
+        })
+    }
+
+    /// Runs one sampler freely and keeps moments instead of draws.
+    pub(super) fn streamed_run(
+        &self,
+        contender: &Contender,
+        model: &Model,
+        directory: &RunDirectory,
+        session: &Session,
+        warnings: &mut Vec<String>,
+    ) -> Result<SamplerRecord> {
+        let began = Instant::now();
+        let chains = self.chains(contender);
+        let mut sampler = self.sampler(contender, model, chains, 0, session)?;
+        let phase = self.phase(contender, warnings);
+        let description = sampler.describe();
+        let name = &description.name;
+        let steps = chains as u64 * steps_estimate(&phase, &*sampler, self);
+        session.watch.begin(name, steps);
+        sampler.restore(&self.initial(chains))?;
+        let streamed = stream::run(model, &mut *sampler, &phase)?;
+        session.watch.end();
+        directory.write_arrays(&format!("moments-{name}.npz"), &streamed.arrays)?;
+        let (draws, metrics) = (streamed.draws, streamed.metrics);
+        let run = &streamed.run;
+        let mut record = self.record(contender, model, &sampler.describe(), run, draws, metrics)?;
+        record.wall_seconds = began.elapsed().as_secs_f64();
+        Ok(record)
+    }
+
+    /// What is written about a sampler's run.
+    fn record(
+        &self,
+        contender: &Contender,
+        model: &Model,
+        description: &Description,
+        run: &Run,
+        draws: u64,
+        metrics: BTreeMap<String, Metric>,
+    ) -> Result<SamplerRecord> {
         let mut facts = BTreeMap::from([
-            ("chains".to_owned(), s.chains.to_string()),
-            ("draws per chain".to_owned(), s.draws.to_string()),
+            ("chains".to_owned(), run.samples.chains.to_string()),
+            ("draws per chain".to_owned(), draws.to_string()),
             ("steps per chain".to_owned(), run.steps.to_string()),
         ]);
         if let Some(step) = description.step {
@@ -180,27 +239,20 @@ impl Prepared {
                 .clone(),
             Contender::Digital(_) => BTreeMap::new(),
         };
-        let record = SamplerRecord {
-            name,
+        Ok(SamplerRecord {
+            name: description.name.clone(),
             kind: description.kind.clone(),
-            metrics: measured.metrics(&run),
-            ess_min: measured.ess_min,
-            rhat_max: measured.rhat_max,
+            metrics,
+            ess_min: None,
+            rhat_max: None,
             device_seconds: run.cost.device_seconds,
-            wall_seconds: began.elapsed().as_secs_f64(),
+            wall_seconds: 0.0,
             energy_joules: EnergyLedger {
                 joules: run.cost,
                 provenance,
             },
             predicted_bias: description.predicted_bias,
             facts,
-        };
-        Ok(Outcome {
-            contender,
-            description,
-            run,
-            measured,
-            record,
         })
     }
 

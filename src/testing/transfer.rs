@@ -3,7 +3,7 @@
 //! (T f)(x) = E[f(x') | x] on Chebyshev nodes, the expectation by Gauss–Hermite quadrature over the normals of one real step
 //! of the real stepper. What the scheme does at a step h follows to about 1e-10, so orders of accuracy can be asserted.
 
-use crate::dynamics::{LANES, Process, Row, Scheme, Setting, Tile};
+use crate::dynamics::{LANES, NormalBits, Process, Row, Scheme, Setting, Tile};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -76,6 +76,7 @@ impl TransferOperator {
             step,
             clamped: &[false],
             stiffness: None,
+            normals: NormalBits::Full,
         };
         let stepper = scheme.prepare(process, &setting)?;
         let sets = stepper.normals();
@@ -91,10 +92,10 @@ impl TransferOperator {
         let mut blur = 0.0;
         if carried > 0 {
             let mut at = |normal: f64| {
-                tile.x[0] = [0.0; LANES];
-                tile.memory.fill([0.0; LANES]);
-                let mut given = vec![[0.0; LANES]; sets];
-                given[0] = [normal; LANES];
+                tile.x[0] = Row::splat(0.0);
+                tile.memory.fill(Row::splat(0.0));
+                let mut given = vec![Row::splat(0.0); sets];
+                given[0] = Row::splat(normal);
                 stepper.step_given(&mut tile, &given);
                 tile.x[0][0]
             };
@@ -115,7 +116,7 @@ impl TransferOperator {
         let mut matrix = DMatrix::zeros(nodes, nodes);
         for i in 0..nodes {
             for group in points.chunks(LANES) {
-                let mut rows: Vec<Row<f64>> = vec![[0.0; LANES]; dimensions];
+                let mut rows: Vec<Row<f64>> = vec![Row::splat(0.0); dimensions];
                 for (lane, (point, _)) in group.iter().enumerate() {
                     for (row, value) in rows.iter_mut().zip(point) {
                         row[lane] = *value;
@@ -125,9 +126,9 @@ impl TransferOperator {
                 if carried > 0 {
                     tile.x[0] = rows[0].map(|r| x[i] + blur * r);
                     tile.memory.copy_from_slice(&rows);
-                    stepper.step_given(&mut tile, &vec![[0.0; LANES]; sets]);
+                    stepper.step_given(&mut tile, &vec![Row::splat(0.0); sets]);
                 } else {
-                    tile.x[0] = [x[i]; LANES];
+                    tile.x[0] = Row::splat(x[i]);
                     stepper.step_given(&mut tile, &rows);
                 }
                 for (lane, (_, weight)) in group.iter().enumerate() {

@@ -6,11 +6,13 @@ use super::reader::{Model, Reader};
 use super::scope::{CELSIUS, Pairs, Scope, located, pairs, refused};
 use super::{number, sources};
 use crate::circuit::{Conductor, ElementId, Mosfet, NodeId};
+use crate::dynamics::Calculus;
 use crate::error::{Error, Result};
 use crate::units::{
     Capacitance, ElectricCurrent, ElectricPotential, ElectricalConductance, ElectricalResistance,
     ThermodynamicTemperature,
 };
+use std::collections::BTreeMap;
 use uom::si::f64::Inductance;
 
 /// Deepest nesting of subcircuits.
@@ -146,7 +148,7 @@ impl Reader {
         let bad = |why: &str| refused(line, why);
         let at = ThermodynamicTemperature::new::<uom::si::thermodynamic_temperature::kelvin>;
         let cold = at(0.0);
-        let silent = self.all_quiet || self.quiet.contains(name);
+        let silent = self.silent(name);
         let id = match kind {
             'k' => {
                 let [_, a, b, k] = list else {
@@ -227,7 +229,7 @@ impl Reader {
                 self.circuit
                     .controlled_source([c, d], [a, b], g, at(kelvins), 0.0)
             }
-            'b' => return self.behavioural(line, scope, list),
+            'b' => return self.behavioural(line, scope, name, list),
             'd' => {
                 let ([a, b], plain, found, kelvins) = self.terminals::<2>(line, scope, list)?;
                 let ([model], None) = (&plain[..], found.first()) else {
@@ -310,11 +312,12 @@ impl Reader {
             })
     }
 
-    /// `Bname n+ n- I=expression`.
+    /// `Bname n+ n- I=expression`, and a temperature for its noise if it has a prescription.
     fn behavioural(
         &mut self,
         line: &Line,
         scope: &Scope,
+        name: &str,
         list: &[String],
     ) -> Result<Option<ElementId>> {
         let bad = |why: &str| refused(line, why);
@@ -331,9 +334,133 @@ impl Reader {
         else {
             return Err(bad("B sources of voltage (only I=expression)"));
         };
+        let (text, kelvins) = self.own_temperature(scope, text).map_err(|e| bad(&e))?;
         let sum = expression::parse(text, &scope.parameters).map_err(|e| bad(&e))?;
-        self.lower(scope, path, sum).map_err(|e| located(line, e))?;
+        let first = self.circuit.elements.len();
+        match self.prescriptions.get(name).copied() {
+            Some(calculus) if !self.silent(name) => self
+                .passive(scope, path, sum, (kelvins, calculus))
+                .map_err(|e| located(line, e))?,
+            _ => self.lower(scope, path, sum).map_err(|e| located(line, e))?,
+        }
+        let count = self.circuit.elements.len() - first;
+        for k in 0..count {
+            let part = match count {
+                1 => name.to_owned(),
+                _ => format!("{name}:{}", k + 1),
+            };
+            self.circuit
+                .label(ElementId(first + k), &part)
+                .map_err(|e| located(line, e))?;
+        }
         Ok(None)
+    }
+
+    /// An expression without the `temp=` or `dtemp=` that may follow it, and the temperature in kelvin.
+    fn own_temperature<'a>(
+        &self,
+        scope: &Scope,
+        text: &'a str,
+    ) -> std::result::Result<(&'a str, f64), String> {
+        let Some((before, value)) = text.rsplit_once('=') else {
+            return Ok((text, self.temperature));
+        };
+        let before = before.trim_end();
+        let (expression, key) = before.rsplit_once([' ', '\t']).unwrap_or(("", before));
+        let base = match key.to_ascii_lowercase().as_str() {
+            "temp" => CELSIUS,
+            "dtemp" => self.temperature,
+            _ => return Err(format!("\"{key} =\"")),
+        };
+        Ok((expression, base + scope.number(value.trim())?))
+    }
+
+    /// A sum of currents that the voltage across them drives, each a passive conductor with the noise 4kT·I/V.
+    fn passive(
+        &mut self,
+        scope: &Scope,
+        path: [Option<NodeId>; 2],
+        sum: Sum,
+        (kelvins, calculus): (f64, Calculus),
+    ) -> Result<()> {
+        let at = ThermodynamicTemperature::new::<uom::si::thermodynamic_temperature::kelvin>;
+        let ampere = ElectricCurrent::new::<uom::si::electric_current::ampere>;
+        let volt = ElectricPotential::new::<uom::si::electric_potential::volt>;
+        let refused = |value: &str| {
+            let expected = "a passive current of the voltage across it (a polynomial, tanh, or exp less what it is at 0 V), which a prescription needs";
+            Error::invalid("I", value, expected)
+        };
+        let mut constant = sum.constant;
+        let mut curves = Vec::new();
+        for (weights, c) in sum.polynomials {
+            let weight = self.across(scope, path, weights)?;
+            let weight = weight.ok_or_else(|| refused("another voltage"))?;
+            let c = c.iter().enumerate();
+            let c = c.map(|(k, c)| c * weight.powi(k as i32));
+            curves.push((path, Conductor::Polynomial(c.collect())));
+        }
+        for (coefficient, function, form) in sum.functions {
+            let offset = form.offset;
+            let weight = self.across(scope, path, form.weights)?;
+            let weight = weight.filter(|_| offset == 0.0);
+            let weight = weight.ok_or_else(|| refused("another voltage"))?;
+            let width = volt(1.0 / weight.abs());
+            // A current c f(wV) with w < 0 is −c f(|w|V) seen from the other end.
+            let sign = weight.signum();
+            let amount = ampere(sign * coefficient);
+            curves.push(match function {
+                Function::Tanh => (
+                    path,
+                    Conductor::Tanh {
+                        limit: amount,
+                        width,
+                    },
+                ),
+                Function::Exp => {
+                    constant += coefficient;
+                    let turned = if sign < 0.0 { [path[1], path[0]] } else { path };
+                    (
+                        turned,
+                        Conductor::Junction {
+                            saturation: amount,
+                            width,
+                        },
+                    )
+                }
+                Function::Sin => return Err(refused("sin, which is not passive")),
+            });
+        }
+        if constant != 0.0 {
+            return Err(refused("a current at 0 V"));
+        }
+        for ([a, b], curve) in curves {
+            self.circuit
+                .conductor_read_as(a, b, &curve, at(kelvins), calculus)?;
+        }
+        Ok(())
+    }
+
+    /// w, if the form is w times the voltage from the first end of `path` to the second.
+    fn across(
+        &mut self,
+        scope: &Scope,
+        path: [Option<NodeId>; 2],
+        weights: BTreeMap<String, f64>,
+    ) -> Result<Option<f64>> {
+        let form = Form {
+            weights,
+            offset: 0.0,
+        };
+        let control = self.control(scope, &form)?;
+        let of = |end: Option<NodeId>| {
+            let found = control.iter().filter(|e| Some(e.0) == end);
+            found.map(|e| e.1).sum::<f64>()
+        };
+        let [first, second] = path.map(of);
+        let weight = if path[0].is_some() { first } else { -second };
+        let own = path.iter().flatten().count();
+        let balanced = path.contains(&None) || first == -second;
+        Ok((control.len() == own && balanced && weight != 0.0).then_some(weight))
     }
 
     /// A sum of currents as elements.

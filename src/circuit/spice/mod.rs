@@ -7,8 +7,11 @@
 //! What SPICE cannot say stands in `*@` comment lines, which SPICE skips:
 //!
 //! ```text
-//! *@ noise off [ELEMENT …]     no noise from these elements (all, if none is named)
+//! *@ noise off|on [ELEMENT …]  whether these elements or subcircuits have noise (all, if none is named); the last word
+//!                              on the element itself or else on the innermost subcircuit around it holds
 //! *@ prescription ELEMENT ito|stratonovich|anti-ito
+//!                              the noise 4kT·I/V of a diode or a B source (a passive current of the voltage across it),
+//!                              read in that calculus; a B source without one is noiseless
 //! *@ chains 64                 *@ seed 1
 //! *@ scheme heun               *@ step 1n|auto       *@ tolerance 0.01
 //! *@ level langevin|poisson    *@ rails 1.2

@@ -1,4 +1,7 @@
 //! The `.raw` waveform file of SPICE simulators, binary, real.
+//!
+//! Simulators differ in the width of the numbers, and readers (spicelib, for one) tell them apart by the `Command:` line: ours
+//! says that the layout is ngspice's, all values in 64 bits. (ngspice carries that line out on loading: it is a comment.)
 
 use crate::error::{Error, Result};
 
@@ -17,8 +20,9 @@ pub struct Waveforms {
 pub fn write_raw(waveforms: &Waveforms) -> Vec<u8> {
     let count = waveforms.variables.len();
     let mut text = format!(
-        "Title: {}\nDate: Thu Jan  1 00:00:00 1970\nPlotname: Transient Analysis\nFlags: real\nNo. Variables: {count}\nNo. Points: {}\nVariables:\n",
+        "Title: {}\nDate: Thu Jan  1 00:00:00 1970\nPlotname: Transient Analysis\nCommand: * thermochip {} (the layout of ngspice)\nFlags: real\nNo. Variables: {count}\nNo. Points: {}\nVariables:\n",
         waveforms.title,
+        env!("CARGO_PKG_VERSION"),
         waveforms.points.len() / count.max(1)
     );
     for (k, (name, kind)) in waveforms.variables.iter().enumerate() {
@@ -94,6 +98,10 @@ mod tests {
         };
         let bytes = write_raw(&waveforms);
         assert_eq!(read_raw(&bytes).unwrap(), waveforms);
+        // Readers look for the simulator whose layout this is.
+        let header = String::from_utf8_lossy(&bytes);
+        let command = header.lines().find(|l| l.starts_with("Command: "));
+        assert!(command.unwrap().contains("ngspice"));
         assert!(read_raw(&bytes[..bytes.len() - 1]).is_err());
         assert!(read_raw(b"nothing").is_err());
     }

@@ -68,8 +68,8 @@ pub(super) struct Reader {
     pub inductors: BTreeMap<String, ElementId>,
     pub names: BTreeSet<String>,
     pub mutuals: Vec<(usize, String, [String; 2], f64)>,
-    pub quiet: BTreeSet<String>,
-    pub all_quiet: bool,
+    /// What `*@ noise` said last of an element or subcircuit; the empty name is the whole netlist.
+    pub noise: BTreeMap<String, bool>,
     pub prescriptions: BTreeMap<String, Calculus>,
     /// Elements that `*@` lines name, to be found once all are read.
     named: Vec<(Line, String)>,
@@ -187,6 +187,13 @@ pub fn read_with(text: &str, overrides: &BTreeMap<String, f64>) -> Result<Deck> 
 }
 
 impl Reader {
+    /// Whether `name` has no noise: what was said of it or else of the innermost subcircuit around it holds.
+    pub(super) fn silent(&self, name: &str) -> bool {
+        let around = name.rmatch_indices('.').map(|(k, _)| &name[..k]);
+        let mut said = std::iter::once(name).chain(around).chain([""]);
+        said.find_map(|n| self.noise.get(n)) == Some(&false)
+    }
+
     /// Takes `.subckt … .ends` out of the lines.
     fn take_subcircuits(&mut self, lines: Vec<Line>) -> Result<Vec<Line>> {
         let mut rest = Vec::new();
@@ -337,13 +344,16 @@ impl Reader {
         let value = |k: usize| number::parse(word(k)).map(|n| n.value).filter(|&v| v > 0.0);
         let wanted = |what: &str| refused(line, what);
         match word(0) {
-            "noise" if word(1) == "off" => {
-                self.quiet.extend(list[2..].iter().cloned());
-                let named = list[2..].iter().map(|name| (line.clone(), name.clone()));
-                self.named.extend(named);
-                self.all_quiet |= list.len() == 2;
+            "noise" if matches!(word(1), "on" | "off") => {
+                let on = word(1) == "on";
+                if list.len() == 2 {
+                    self.noise = BTreeMap::from([(String::new(), on)]);
+                }
+                for name in &list[2..] {
+                    self.noise.insert(name.clone(), on);
+                    self.named.push((line.clone(), name.clone()));
+                }
             }
-            "noise" if word(1) == "on" => {}
             "prescription" => {
                 let calculus = match word(2) {
                     "ito" => Calculus::Ito,
@@ -352,12 +362,9 @@ impl Reader {
                     _ => return Err(wanted("the prescription (ito, stratonovich or anti-ito)")),
                 };
                 // The last part of a name says what it is: x1.d2 is a diode.
-                if !word(1)
-                    .rsplit('.')
-                    .next()
-                    .is_some_and(|n| n.starts_with('d'))
-                {
-                    let why = "a prescription for anything but a diode (other elements of a netlist have no choice of one)";
+                let last = word(1).rsplit('.').next();
+                if !last.is_some_and(|n| n.starts_with(['b', 'd'])) {
+                    let why = "a prescription for anything but a diode or a B source (other elements of a netlist have no choice of one)";
                     return Err(wanted(why));
                 }
                 self.prescriptions.insert(word(1).to_owned(), calculus);

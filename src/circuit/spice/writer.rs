@@ -1,8 +1,10 @@
 //! From a circuit to a netlist that other simulators read.
 
+use crate::circuit::charge::directions;
+use crate::circuit::devices::FLUX_QUANTUM;
 use crate::circuit::element::{Element, Nonlinear, Terminal};
 use crate::circuit::netlist::Circuit;
-use crate::dynamics::{Law, Wave};
+use crate::dynamics::{Flux, Law, Wave};
 use crate::units::BOLTZMANN;
 use std::fmt::Write;
 
@@ -42,6 +44,9 @@ pub fn write(
     for (index, element) in circuit.elements.iter().enumerate() {
         writer.element(index, element);
     }
+    if let Some(volts) = circuit.rails {
+        writer.line(format_args!("*@ rails {volts:e}"));
+    }
     let _ = write!(
         writer.out,
         ".tran {step:e} {stop:e} 0 {:e} uic\n.end\n",
@@ -67,10 +72,15 @@ impl Writer<'_> {
 
     /// White noise of two-sided density `density` (A²·s) from a to b.
     fn white(&mut self, index: usize, a: Terminal, b: Terminal, density: f64) {
+        let (a, b) = (self.node(a).to_owned(), self.node(b).to_owned());
+        self.white_between(index, &a, &b, density);
+    }
+
+    /// As [`Writer::white`], between nodes that only the netlist has.
+    fn white_between(&mut self, index: usize, a: &str, b: &str, density: f64) {
         if density == 0.0 {
             return;
         }
-        let (a, b) = (self.node(a).to_owned(), self.node(b).to_owned());
         match self.noise {
             NoiseStyle::Off => {}
             NoiseStyle::Transient { step } => {
@@ -102,20 +112,13 @@ impl Writer<'_> {
         text
     }
 
-    fn nonlinear(&mut self, index: usize, element: &Nonlinear) {
-        let (a, b) = (
-            self.node(element.path[0]).to_owned(),
-            self.node(element.path[1]).to_owned(),
-        );
-        let u = self.difference(&element.control, element.offset);
-        let law = match &element.law {
+    /// f(u) in words.
+    fn law(law: &Law, u: &str) -> String {
+        match law {
             Law::Polynomial(c) => {
-                let terms: Vec<String> = c
-                    .iter()
-                    .enumerate()
-                    .filter(|e| *e.1 != 0.0)
-                    .map(|(k, c)| term(*c, &format!("({u})"), k))
-                    .collect();
+                let terms = c.iter().enumerate().filter(|e| *e.1 != 0.0);
+                let terms: Vec<String> =
+                    terms.map(|(k, c)| term(*c, &format!("({u})"), k)).collect();
                 if terms.is_empty() {
                     "0".to_owned()
                 } else {
@@ -123,21 +126,72 @@ impl Writer<'_> {
                 }
             }
             Law::Exponential => format!("exp({u})"),
-            Law::Diode => format!("exp({u})-1"),
+            Law::Diode | Law::NonIdeal(_) => format!("exp({u})-1"),
             Law::Tanh => format!("tanh({u})"),
             Law::SoftplusSquare => format!("(ln(1+exp(0.5*({u}))))^2"),
             Law::Sine => format!("sin({u})"),
             Law::Saturating(r) => format!("({u})*(1+({r:e})*tanh({u}))"),
-        };
+        }
+    }
+
+    fn nonlinear(&mut self, index: usize, element: &Nonlinear) {
+        let (a, b) = (
+            self.node(element.path[0]).to_owned(),
+            self.node(element.path[1]).to_owned(),
+        );
+        let law = Self::law(
+            &element.law,
+            &self.difference(&element.control, element.offset),
+        );
         self.line(format_args!(
             "B{index} {a} {b} I=({:e})*({law})",
             element.amperes
         ));
-        if element.noise.is_some() {
-            self.line(format_args!(
+        match element.noise {
+            Some((charge, Flux::Constant, _)) => {
+                self.white_between(index, &a, &b, charge * element.amperes);
+            }
+            Some(_) => self.line(format_args!(
                 "* B{index} has state-dependent noise, which this format cannot say"
-            ));
+            )),
+            None => {}
         }
+    }
+
+    /// Ornstein–Uhlenbeck current noise: white noise through a low pass of 1 ohm (cold, so that it has none of its own) and
+    /// τ/(1 ohm), then 1 S. d of two-sided density gives it the variance d/2τ.
+    fn coloured(&mut self, index: usize, path: [Terminal; 2], (amperes, seconds): (f64, f64)) {
+        if self.noise == NoiseStyle::Off {
+            return;
+        }
+        let [a, b] = path.map(|t| self.node(t).to_owned());
+        let inner = format!("ou{index}");
+        self.line(format_args!("R{index} {inner} 0 1 temp=-273.15"));
+        self.line(format_args!("C{index} {inner} 0 {seconds:e}"));
+        self.line(format_args!("G{index} {a} {b} {inner} 0 1"));
+        self.white_between(index, "0", &inner, 2.0 * seconds * amperes * amperes);
+    }
+
+    /// A junction whose phase is the voltage of a node of 1 F that 2π/Φ0 times its voltage charges.
+    fn josephson(
+        &mut self,
+        index: usize,
+        path: [Terminal; 2],
+        (critical, shunt): (f64, Option<(f64, f64)>),
+    ) {
+        let [a, b] = path.map(|t| self.node(t).to_owned());
+        let (inner, turns) = (
+            format!("phase{index}"),
+            std::f64::consts::TAU / FLUX_QUANTUM,
+        );
+        self.line(format_args!("C{index} {inner} 0 1"));
+        self.line(format_args!("G{index} 0 {inner} {a} {b} {turns:e}"));
+        let mut current = format!("({critical:e})*sin(v({inner}))");
+        if let Some((henries, phase)) = shunt {
+            let slope = 1.0 / (turns * henries);
+            let _ = write!(current, "+({slope:e})*(v({inner})-({phase:e}))");
+        }
+        self.line(format_args!("B{index} {a} {b} I={current}"));
     }
 
     fn element(&mut self, index: usize, element: &Element) {
@@ -177,6 +231,8 @@ impl Writer<'_> {
                         "R{index} s{index} {nb} {series:e} temp={}",
                         kelvins - 273.15
                     ));
+                    let (inner, density) = (format!("s{index}"), thermal(*kelvins, 1.0 / series));
+                    self.white_between(index, &inner, &nb, density);
                 }
             }
             Element::Mutual {
@@ -259,22 +315,32 @@ impl Writer<'_> {
             Element::Noise { node, density } => self.white(index, None, Some(*node), *density),
             Element::Nonlinear(element) => self.nonlinear(index, element),
             Element::Transistor(t) => {
-                let [d, g, s, b] =
-                    [t.drain, t.gate, t.source, t.bulk].map(|t| self.node(t).to_owned());
-                let kind = if t.sign > 0.0 { "nmos" } else { "pmos" };
-                self.line(format_args!(
-                    "M{index} {d} {g} {s} {b} m{index} temp={}",
-                    t.kelvins - 273.15
-                ));
-                self.line(format_args!(
-                    ".model m{index} {kind}(i0={:e} n={:e} vto={:e} ekv={})",
-                    t.amperes,
-                    t.slope,
-                    t.threshold,
-                    u8::from(t.inversion)
-                ));
+                // A model of this kind is unknown elsewhere, where an unknown model parameter is ignored: the law itself.
+                for (way, (law, offset, control, path)) in ["f", "r"].iter().zip(directions(t)) {
+                    let current = Self::law(&law, &self.difference(&control, offset));
+                    let [a, b] = path.map(|t| self.node(t).to_owned());
+                    let amperes = t.amperes;
+                    self.line(format_args!(
+                        "B{index}{way} {a} {b} I=({amperes:e})*({current})"
+                    ));
+                }
+                if t.noisy {
+                    self.line(format_args!(
+                        "* B{index}f, B{index}r: a transistor, whose shot noise or single charges this format cannot say"
+                    ));
+                }
             }
-            Element::Coloured { .. } | Element::Telegraph { .. } | Element::Josephson { .. } => {
+            Element::Coloured {
+                path,
+                amperes,
+                seconds,
+            } => self.coloured(index, *path, (*amperes, *seconds)),
+            Element::Josephson {
+                path,
+                critical,
+                shunt,
+            } => self.josephson(index, *path, (*critical, *shunt)),
+            Element::Telegraph { .. } => {
                 let name = self.circuit.name_of(index);
                 self.line(format_args!("* {name}: no equivalent in this format"));
             }

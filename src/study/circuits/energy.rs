@@ -281,7 +281,9 @@ pub(super) fn run(
     record.verdicts.extend(heats.verdict(claim));
     let claim = "the work obeys Jarzynski's equality";
     record.verdicts.extend(works.verdict(claim));
-    let Some(swept) = swept else { return Ok(()) };
+    let Some(axis) = experiment.axis() else {
+        return Ok(());
+    };
     for (name, title, y, lines, caption) in [
         (
             "energy",
@@ -303,7 +305,7 @@ pub(super) fn run(
                 name: name.to_owned(),
                 title: title.to_owned(),
                 caption: caption.to_owned(),
-                x: swept.clone(),
+                x: axis.clone(),
                 y: y.to_owned(),
                 log_y: false,
                 series: lines.series,

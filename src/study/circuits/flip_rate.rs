@@ -162,11 +162,6 @@ pub(super) fn run(
             .insert(format!("flip rate at {x}"), Metric { value: y, se: None });
     }
     record.samplers.push(found);
-    let swept = experiment
-        .sweep
-        .as_ref()
-        .map_or("point", |s| s.0.as_str())
-        .to_owned();
     let mut series = vec![exact];
     series.extend(measured);
     record.charts.push(Chart {
@@ -174,7 +169,7 @@ pub(super) fn run(
         title: "Flip rate".to_owned(),
         caption: "Half the slowest relaxation rate; points with standard errors are simulations."
             .to_owned(),
-        x: swept,
+        x: experiment.axis().unwrap_or_else(|| "point".to_owned()),
         y: "flips per second".to_owned(),
         log_y: true,
         series,

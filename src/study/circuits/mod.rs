@@ -9,9 +9,10 @@ mod waveforms;
 use super::Session;
 use crate::circuit::spice::Deck;
 use crate::circuit::{Circuit, Plan, SmallSignal, Traces, balance, chain_steps, simulate};
+use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use crate::experiment::{CircuitExperiment, Measure};
-use crate::record::{EnergyLedger, Metric, RunDirectory, RunRecord, SamplerRecord, Stages};
+use crate::record::{EnergyLedger, Metric, RunDirectory, RunRecord, SamplerRecord, Seeds, Stages};
 use std::collections::BTreeMap;
 
 /// Copies of a netlist that states none.
@@ -36,7 +37,7 @@ pub fn run_circuit(
         experiment: serde_json::to_value(experiment).unwrap_or_default(),
         card: None,
         program: Vec::new(),
-        seeds: BTreeMap::from([("seed".to_owned(), experiment.seed)]),
+        seeds: Seeds::new(experiment.seed, Generator::default()),
         samplers: Vec::new(),
         comparisons: Vec::new(),
         verdicts: Vec::new(),
@@ -75,6 +76,9 @@ pub fn check_circuit(experiment: &CircuitExperiment) -> Result<()> {
                 continue;
             }
             let mut plan = plan(experiment, &deck)?;
+            if !matches!(experiment.measure, Measure::Energy) {
+                chain_steps(&deck.circuit, &plan)?;
+            }
             // One short stretch of one chain meets every refusal of the real run.
             plan.chains = 1;
             plan.span = (0.0, plan.every);

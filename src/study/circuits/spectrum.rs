@@ -7,7 +7,11 @@ use crate::error::Result;
 use crate::experiment::CircuitExperiment;
 use crate::record::{Chart, Established, RunDirectory, RunRecord, Series, Verdict, run_ngspice};
 use crate::study::Session;
+use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 use std::time::Instant;
+
+/// Multiples of the sampling rate whose folds are added up; what is beyond is less than 1 % of the folds of a 1/f² density.
+const FOLDS: u32 = 64;
 
 /// One-sided periodogram densities at `frequencies`, Hann-windowed, averaged over chains, with standard errors.
 fn periodogram(chains: &[Vec<f64>], step: f64, frequencies: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -65,6 +69,12 @@ pub(super) fn run(
     let small = SmallSignal::new(&deck.circuit)?;
     let row = small.node(&node.to_ascii_lowercase())?;
     let theory = |f: f64| small.spectrum(row, f).iter().map(|s| s.1).sum::<f64>();
+    // What samples show: frequencies above half the sampling rate come down into the band.
+    let rate = 1.0 / plan.every;
+    let sampled = |f: f64| {
+        let folds = (1..=FOLDS).map(|k| f64::from(k) * rate);
+        theory(f) + folds.map(|r| theory(r - f) + theory(r + f)).sum::<f64>()
+    };
     let grid = |points: usize| -> Vec<f64> {
         (0..points)
             .map(|k| low * (high / low).powf(k as f64 / (points - 1) as f64))
@@ -103,9 +113,12 @@ pub(super) fn run(
     found.metrics.insert(format!("{label} mean"), mean);
     found.metrics.insert(format!("{label} sd"), sd);
     record.samplers.push(found);
-    record
-        .verdicts
-        .push(density_verdict("thermochip", &measured, &theory));
+    record.verdicts.push(density_verdict(
+        "thermochip",
+        &measured,
+        ours.chains,
+        &sampled,
+    ));
     let mut all = vec![
         Series {
             label: "4kT Re Z".to_owned(),
@@ -120,7 +133,7 @@ pub(super) fn run(
             let other = series("ngspice (trnoise)", &chains, plan.every);
             record
                 .verdicts
-                .push(density_verdict("ngspice", &other, &theory));
+                .push(density_verdict("ngspice", &other, chains.len(), &sampled));
             all.push(other);
         }
         None => record
@@ -140,20 +153,34 @@ pub(super) fn run(
     Ok(())
 }
 
-fn density_verdict(who: &str, series: &Series, theory: &impl Fn(f64) -> f64) -> Verdict {
-    let se = series.se.clone().unwrap_or_default();
-    let scores: Vec<f64> = series
-        .x
-        .iter()
-        .zip(&series.y)
-        .zip(&se)
-        .map(|((x, y), se)| (y - theory(10f64.powf(*x))) / se)
+/// Judges averaged periodograms of Gaussian noise: 2n times their ratio to the density is χ² on 2n degrees of freedom, n
+/// being the number of chains. Deviations are given as those of a normal number of the same probability.
+fn density_verdict(
+    who: &str,
+    series: &Series,
+    chains: usize,
+    density: &impl Fn(f64) -> f64,
+) -> Verdict {
+    let freedom = 2.0 * chains as f64;
+    let law = ChiSquared::new(freedom)
+        .ok()
+        .zip(Normal::new(0.0, 1.0).ok());
+    let score = |x: f64, y: f64| {
+        let (chi, normal) = law?;
+        let statistic = Some(freedom * y / density(10f64.powf(x)));
+        let statistic = statistic.filter(|s| s.is_finite())?;
+        let tail = chi.cdf(statistic).min(chi.sf(statistic));
+        Some(-normal.inverse_cdf(tail))
+    };
+    let pairs = series.x.iter().zip(&series.y);
+    let scores: Vec<f64> = pairs
+        .map(|(&x, &y)| score(x, y).unwrap_or(f64::NAN))
         .collect();
     let worst = scores.iter().fold(0.0f64, |w, z| w.max(z.abs()));
     let rms = (scores.iter().map(|z| z * z).sum::<f64>() / scores.len() as f64).sqrt();
     Verdict {
         claim: format!("the density of {who} is 4kT Re Z"),
-        established: Established::Decided(worst < 4.5),
+        established: Established::Decided(scores.iter().all(|z| z.abs() < 4.5)),
         evidence: format!(
             "largest deviation {worst:.1} standard errors over {} frequencies, rms {rms:.2}",
             scores.len()
@@ -206,4 +233,38 @@ fn with_ngspice(
         .map(|j| at(j as f64 * plan.every))
         .collect();
     Ok(Some(all.chunks(per_piece).map(<[f64]>::to_vec).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing random: periodograms put at quantiles of their own law.
+    #[test]
+    fn verdicts_have_the_false_alarm_rate_of_their_law() {
+        let judge = |chains: usize, y: f64| {
+            let series = Series {
+                label: String::new(),
+                x: vec![3.0, 4.0],
+                y: vec![2.0, y],
+                se: None,
+            };
+            density_verdict("this", &series, chains, &|_| 2.0).established
+        };
+        let normal = Normal::new(0.0, 1.0).unwrap();
+        for chains in [16, 64] {
+            let law = ChiSquared::new(2.0 * chains as f64).unwrap();
+            for (z, wanted) in [(-4.4, true), (4.4, true), (-4.6, false), (4.6, false)] {
+                let y = 2.0 * law.inverse_cdf(normal.cdf(z)) / (2.0 * chains as f64);
+                assert_eq!(
+                    judge(chains, y),
+                    Established::Decided(wanted),
+                    "{chains} {z}"
+                );
+            }
+        }
+        // A two-sided density in the place of the one-sided one, by 64 chains.
+        assert_eq!(judge(64, 1.0), Established::Decided(false));
+        assert_eq!(judge(64, f64::NAN), Established::Decided(false));
+    }
 }

@@ -1,0 +1,231 @@
+//! Runs that keep moments instead of draws: one phase in blocks, each forgotten when it has been added up.
+//!
+//! A block goes on where the last one ended (chains, streams, clocks and what a scheme remembers), so the sums are those of
+//! the one long run.
+
+use super::measure::{draw_quantities, mean_over_chains};
+use crate::diagnostics::{self, Estimates, Histogram, NodeMoments, StreamingMoments};
+use crate::energy::{Couplings, Model};
+use crate::error::{Error, Result};
+use crate::record::{Array, Metric};
+use crate::sampler::{Cost, Horizon, Phase, Run, Sampler, Samples};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Numbers that a block may hold.
+const BLOCK: usize = 8_000_000;
+/// Bins of the histogram over all nodes.
+const BINS: usize = 200;
+
+/// What a streamed run found.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    /// The whole run, but for its draws: those of the last block alone.
+    pub run: Run,
+    /// Draws per chain of the whole run.
+    pub draws: u64,
+    /// Of energy and temperature.
+    pub metrics: BTreeMap<String, Metric>,
+    /// For the file of moments.
+    pub arrays: Vec<(&'static str, Array)>,
+}
+
+/// Runs `phase`, which says how far apart its draws are, in blocks.
+pub(super) fn run(model: &Model, sampler: &mut dyn Sampler, phase: &Phase) -> Result<Streamed> {
+    let description = sampler.describe();
+    let (chains, nodes) = (description.chains, description.nodes);
+    let per_block = (BLOCK / (chains * nodes)).max(1) as u64;
+    let total = draws_of(phase).max(1);
+    let mut sums = Sums::new(model, chains, nodes);
+    let mut whole: Option<Run> = None;
+    while sums.draws() < total {
+        let draws = per_block.min(total - sums.draws());
+        let block = sampler.run(&block_of(phase, draws, whole.is_none()))?;
+        sums.add(model, &block.samples);
+        whole = Some(match whole {
+            None => block,
+            Some(before) => joined(&before, block),
+        });
+    }
+    let run = whole.ok_or_else(|| Error::invalid("plan.duration", "no draws", "at least one"))?;
+    Ok(Streamed {
+        metrics: sums.metrics(model),
+        arrays: sums.arrays(),
+        draws: sums.draws(),
+        run,
+    })
+}
+
+/// The file of moments of draws that were all kept.
+pub(super) fn moments_of(model: &Model, samples: &Samples) -> Vec<(&'static str, Array)> {
+    let mut sums = Sums::new(model, samples.chains, samples.nodes);
+    sums.add(model, samples);
+    sums.arrays()
+}
+
+/// Draws that a phase records.
+fn draws_of(phase: &Phase) -> u64 {
+    match (phase.duration, phase.every) {
+        (Horizon::Seconds(all), Some(Horizon::Seconds(each)))
+        | (Horizon::Time(all), Some(Horizon::Time(each))) => (all / each + 1e-6).floor() as u64,
+        (Horizon::Steps(all), Some(Horizon::Steps(each))) => all / each.max(1),
+        _ => 1,
+    }
+}
+
+/// `draws` of a phase's draws, after its burn-in if they are the first.
+fn block_of(phase: &Phase, draws: u64, first: bool) -> Phase {
+    let times = |horizon: Horizon| match horizon {
+        Horizon::Seconds(each) => Horizon::Seconds(each * draws as f64),
+        Horizon::Time(each) => Horizon::Time(each * draws as f64),
+        Horizon::Steps(each) => Horizon::Steps(each * draws),
+    };
+    Phase {
+        burn_in: if first {
+            phase.burn_in
+        } else {
+            Horizon::Steps(0)
+        },
+        duration: phase.every.map_or(phase.duration, times),
+        every: phase.every,
+        clamp: phase.clamp.clone(),
+    }
+}
+
+/// Two runs in a row; the draws are the second's.
+fn joined(before: &Run, then: Run) -> Run {
+    let sum = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
+    let (a, b) = (&before.cost, then.cost);
+    let (first, second) = (before.steps as f64, then.steps as f64);
+    let mean = |a: f64, b: f64| (a * first + b * second) / (first + second);
+    Run {
+        steps: before.steps + then.steps,
+        cost: Cost {
+            device_seconds: sum(a.device_seconds, b.device_seconds),
+            write: sum(a.write, b.write),
+            sample: sum(a.sample, b.sample),
+            read: sum(a.read, b.read),
+            host: sum(a.host, b.host),
+            standby: sum(a.standby, b.standby),
+        },
+        clip_fraction: mean(before.clip_fraction, then.clip_fraction),
+        acceptance: before
+            .acceptance
+            .zip(then.acceptance)
+            .map(|(a, b)| mean(a, b)),
+        samples: then.samples,
+    }
+}
+
+/// The pairs that an energy couples.
+fn pairs(model: &Model) -> Vec<(usize, usize)> {
+    let edges = |couplings: &Couplings| couplings.edges().to_vec();
+    let pairwise = model.continuous().and_then(|energy| energy.pairwise());
+    let spins = model.discrete().map(|energy| edges(energy.couplings()));
+    let continuous = pairwise.map(|energy| edges(&energy.couplings));
+    continuous.or(spins).unwrap_or_default()
+}
+
+/// Everything that is added up.
+struct Sums {
+    moments: StreamingMoments,
+    pairs: Vec<(usize, usize)>,
+    histogram: Option<Histogram>,
+    /// E of every draw, chain by chain.
+    energy: Vec<Vec<f64>>,
+    /// Σ x·∇E, chain by chain.
+    virial: Vec<f64>,
+    nodes: usize,
+}
+
+impl Sums {
+    fn new(model: &Model, chains: usize, nodes: usize) -> Self {
+        let pairs = pairs(model);
+        Sums {
+            moments: StreamingMoments::new(chains, nodes, pairs.clone()),
+            pairs,
+            histogram: None,
+            energy: vec![Vec::new(); chains],
+            virial: vec![0.0; chains],
+            nodes,
+        }
+    }
+
+    fn draws(&self) -> u64 {
+        self.moments.draws()
+    }
+
+    fn add(&mut self, model: &Model, samples: &Samples) {
+        self.moments.add(&samples.x, samples.draws);
+        let free = vec![true; self.nodes];
+        let quantities: Vec<[f64; 3]> = samples
+            .x
+            .par_chunks(self.nodes)
+            .map(|x| draw_quantities(model, x, &free))
+            .collect();
+        for (chain, of_chain) in quantities.chunks(samples.draws).enumerate() {
+            self.energy[chain].extend(of_chain.iter().map(|q| q[0]));
+            self.virial[chain] += of_chain.iter().map(|q| q[1]).sum::<f64>();
+        }
+        // The first block decides the range, with room for what it has not seen.
+        let histogram = self.histogram.get_or_insert_with(|| {
+            let largest = samples.x.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let end = f64::from(largest).max(f64::MIN_POSITIVE) * 1.25;
+            Histogram::new((-end, end), BINS)
+        });
+        histogram.add(samples.x.iter().map(|&v| f64::from(v)));
+    }
+
+    fn metrics(&self, model: &Model) -> BTreeMap<String, Metric> {
+        let (chains, draws) = (self.energy.len(), self.draws() as usize);
+        let energy = self.energy.concat();
+        let mut metrics =
+            BTreeMap::from([("mean_energy".to_owned(), mean_over_chains(&energy, chains))]);
+        let mut put = |name: &str, value: f64, se: Option<f64>| {
+            metrics.insert(name.to_owned(), Metric { value, se });
+        };
+        if model.continuous().is_some() {
+            let virial: Vec<f64> = self.virial.iter().map(|v| v / draws as f64).collect();
+            let (beta, se) = diagnostics::virial_beta(&virial, self.nodes);
+            put("beta_eff", beta, Some(se));
+        }
+        if draws >= 4 && chains >= 2 {
+            let ess = diagnostics::effective_sample_size(&energy, chains, draws);
+            put("energy_ess", ess, None);
+            let rhat = diagnostics::split_rhat(&energy, chains, draws);
+            put("energy_rhat", rhat, None);
+        }
+        metrics
+    }
+
+    fn arrays(&self) -> Vec<(&'static str, Array)> {
+        let NodeMoments {
+            mean,
+            variance,
+            product,
+        } = self.moments.finish();
+        let ends = |k: usize, pair: &(usize, usize)| if k == 0 { pair.0 } else { pair.1 } as f64;
+        let flat: Vec<f64> = self
+            .pairs
+            .iter()
+            .flat_map(|pair| [ends(0, pair), ends(1, pair)])
+            .collect();
+        let row = |values: Vec<f64>| Array::f64(&[values.len()], values);
+        let both = |value: &'static str, se: &'static str, of: Estimates| {
+            [(value, row(of.value)), (se, row(of.se))]
+        };
+        let mut arrays = Vec::new();
+        arrays.extend(both("mean", "mean_se", mean));
+        arrays.extend(both("variance", "variance_se", variance));
+        arrays.extend(both("product", "product_se", product));
+        arrays.push(("pairs", Array::f64(&[self.pairs.len(), 2], flat)));
+        let shape = [self.energy.len(), self.draws() as usize];
+        arrays.push(("energy", Array::f64(&shape, self.energy.concat())));
+        if let Some(histogram) = &self.histogram {
+            let counts = histogram.counts.iter().map(|&c| c as f64);
+            arrays.push(("histogram", row(counts.collect())));
+            arrays.push(("histogram_edges", row(histogram.edges())));
+        }
+        arrays
+    }
+}
