@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::streams::{Stream, Streams};
 use thermochip::dynamics::{
-    Compiled, Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, Process, Setting,
-    Stepper, scheme,
+    Compiled, Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, NormalBits,
+    Process, Setting, Stepper, scheme,
 };
 
 /// Sweeps of one iteration.
@@ -154,6 +154,7 @@ fn arrays(c: &mut Criterion) {
         step: 0.3,
         clamped: &[false; 4900],
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let telegraph = scheme("euler-maruyama")
         .and_then(|s| s.prepare(&process, &setting))

@@ -264,6 +264,7 @@ fn steppers<R: Compiled>() -> Vec<(usize, Box<dyn Stepper<R>>)> {
         step: 0.3,
         clamped: &clamped(36),
         stiffness: None,
+        normals: NormalBits::Full,
     };
     let (few, many) = (
         gibbs(&even, 1.0, &clamped(36)),
