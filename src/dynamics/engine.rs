@@ -130,21 +130,6 @@ impl<R: Real> Ensemble<R> {
     /// A wrong length.
     pub fn set_values(&mut self, values: &[f64]) -> Result<()> {
         let (width, spins) = (self.width(), self.shows_spins());
-        self.fill(values, width, |tile| {
-            if !spins {
-                &mut tile.x
-            } else {
-                &mut tile.levels
-            }
-        })
-    }
-
-    fn fill(
-        &mut self,
-        values: &[f64],
-        width: usize,
-        rows: impl Fn(&mut Tile<R>) -> &mut Vec<Row<R>>,
-    ) -> Result<()> {
         if values.len() != self.chains * width {
             let expected = format!("{} chains x {width} nodes", self.chains);
             return Err(Error::invalid(
@@ -154,10 +139,9 @@ impl<R: Real> Ensemble<R> {
             ));
         }
         for (t, tile) in self.tiles.iter_mut().enumerate() {
-            let rows = rows(tile);
-            for (k, chain) in values.chunks(width).skip(t * LANES).take(LANES).enumerate() {
-                for (row, &value) in rows.iter_mut().zip(chain) {
-                    row[k] = R::from_f64(value);
+            for (lane, chain) in values.chunks(width).skip(t * LANES).take(LANES).enumerate() {
+                for (node, &value) in chain.iter().enumerate() {
+                    tile.write(spins, node, lane, value);
                 }
             }
         }
@@ -166,15 +150,11 @@ impl<R: Real> Ensemble<R> {
 
     /// The visible values, chain by chain.
     pub fn values(&self) -> Vec<f64> {
-        let spins = self.shows_spins();
-        self.read(|tile| if !spins { &tile.x } else { &tile.levels })
-    }
-
-    fn read(&self, rows: impl Fn(&Tile<R>) -> &Vec<Row<R>>) -> Vec<f64> {
+        let (width, spins) = (self.width(), self.shows_spins());
         (0..self.chains)
             .flat_map(|chain| {
-                let rows = rows(&self.tiles[chain / LANES]);
-                rows.iter().map(move |row| row[chain % LANES].to_f64())
+                let tile = &self.tiles[chain / LANES];
+                (0..width).map(move |node| tile.read(spins, node, chain % LANES))
             })
             .collect()
     }
@@ -183,15 +163,20 @@ impl<R: Real> Ensemble<R> {
     /// spins, or the spins), and what its scheme remembers from the last step.
     pub fn carried(&self, chain: usize) -> Vec<f64> {
         let (tile, lane) = (&self.tiles[chain / LANES], chain % LANES);
-        let behind = if self.shows_spins() {
-            &tile.x
-        } else {
-            &tile.levels
-        };
-        let rows = behind.iter().chain(&tile.memory);
+        let hidden = (0..self.behind()).map(|node| tile.read(!self.shows_spins(), node, lane));
         std::iter::once(tile.time)
-            .chain(rows.map(|row| row[lane].to_f64()))
+            .chain(hidden)
+            .chain(tile.memory.iter().map(|row| row[lane].to_f64()))
             .collect()
+    }
+
+    /// Rows of the state that a user does not see.
+    fn behind(&self) -> usize {
+        if self.shows_spins() {
+            self.nodes
+        } else {
+            self.levels
+        }
     }
 
     /// Puts back what [`Self::carried`] gave.
@@ -199,18 +184,16 @@ impl<R: Real> Ensemble<R> {
     /// # Errors
     /// Fewer values than this process carries.
     pub fn restore_carried(&mut self, chain: usize, values: &[f64]) -> Result<()> {
+        let (behind, spins) = (self.behind(), self.shows_spins());
         let (tile, lane) = (&mut self.tiles[chain / LANES], chain % LANES);
-        let spins = self.levels > 0 && !self.showing_nodes;
-        let hidden_rows = if spins { &mut tile.x } else { &mut tile.levels };
-        let behind = hidden_rows.len();
         let Some((&time, rest)) = values.split_first().filter(|v| v.1.len() >= behind) else {
             let expected = format!("at least {} values", 1 + behind);
             return Err(Error::invalid("state.streams", values.len(), expected));
         };
         tile.time = time;
         let (hidden, memory) = rest.split_at(behind);
-        for (row, &value) in hidden_rows.iter_mut().zip(hidden) {
-            row[lane] = R::from_f64(value);
+        for (node, &value) in hidden.iter().enumerate() {
+            tile.write(!spins, node, lane, value);
         }
         tile.memory.resize(memory.len(), Row::splat(R::ZERO));
         for (row, &value) in tile.memory.iter_mut().zip(memory) {
@@ -260,13 +243,9 @@ impl<R: Real> Ensemble<R> {
         let spins = self.shows_spins();
         for chain in 0..self.chains {
             let tile = &mut self.tiles[chain / LANES];
-            let rows = if !spins {
-                &mut tile.x
-            } else {
-                &mut tile.levels
-            };
             for (k, &node) in nodes.iter().enumerate() {
-                rows[node][chain % LANES] = R::from_f64(values[chain * nodes.len() + k]);
+                let value = values[chain * nodes.len() + k];
+                tile.write(spins, node, chain % LANES, value);
             }
         }
         Ok(())
@@ -354,35 +333,41 @@ impl<R: Real> Ensemble<R> {
             return Err(Error::invalid("draws", draws, "at least one recorded draw"));
         }
         let mut x = vec![0.0f32; self.chains * draws * width];
-        let per_tile = LANES * draws * width;
+        let span = stepper.span().max(1);
+        let per_tile = (LANES * draws * width).max(1);
         let counts: Vec<(u64, u64)> = self
             .tiles
-            .par_iter_mut()
-            .zip(x.par_chunks_mut(per_tile.max(1)))
-            .map(|(tile, out)| {
-                (tile.clipped, tile.accepted) = (0, 0);
-                stepper.begin(tile);
-                let walk = |tile: &mut Tile<R>, steps: u64| {
+            .par_chunks_mut(span)
+            .zip(x.par_chunks_mut(span * per_tile))
+            .map(|(tiles, out)| {
+                let lanes: usize = tiles.iter().map(|tile| tile.lanes).sum();
+                for tile in &mut *tiles {
+                    (tile.clipped, tile.accepted) = (0, 0);
+                    stepper.begin(tile);
+                }
+                let walk = |tiles: &mut [Tile<R>], steps: u64| {
                     let mut left = steps;
                     while left > 0 && !control.interrupted.load(Ordering::Relaxed) {
                         let now = left.min(PATIENCE);
-                        stepper.advance(tile, now);
-                        (control.progress)(now * tile.lanes as u64);
+                        stepper.advance_together(tiles, now);
+                        (control.progress)(now * lanes as u64);
                         left -= now;
                     }
                 };
-                walk(tile, burn_in);
+                walk(tiles, burn_in);
                 for draw in 0..draws {
-                    walk(tile, every);
-                    let rows = if !spins { &tile.x } else { &tile.levels };
-                    for lane in 0..tile.lanes {
-                        let to = &mut out[(lane * draws + draw) * width..][..width];
-                        for (to, row) in to.iter_mut().zip(rows) {
-                            *to = row[lane].to_f64() as f32;
+                    walk(tiles, every);
+                    for (tile, out) in tiles.iter().zip(out.chunks_mut(per_tile)) {
+                        for lane in 0..tile.lanes {
+                            let to = &mut out[(lane * draws + draw) * width..][..width];
+                            for (node, to) in to.iter_mut().enumerate() {
+                                *to = tile.read(spins, node, lane) as f32;
+                            }
                         }
                     }
                 }
-                (tile.clipped, tile.accepted)
+                let sum = |count: fn(&Tile<R>) -> u64| tiles.iter().map(count).sum();
+                (sum(|tile| tile.clipped), sum(|tile| tile.accepted))
             })
             .collect();
         if control.interrupted.load(Ordering::Relaxed) {

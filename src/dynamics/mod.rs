@@ -9,6 +9,7 @@
 
 mod branches;
 mod dense;
+mod draw;
 mod engine;
 mod envelope;
 mod euler_maruyama;
@@ -17,13 +18,18 @@ mod field;
 mod force;
 mod gibbs;
 mod implicit;
+mod inputs;
 mod jumps;
+mod lanes;
 mod law;
 pub mod linear;
 mod lone;
 mod master;
 mod metropolis;
+mod one_chain;
 mod ornstein_uhlenbeck;
+mod plane_sweep;
+mod planes;
 mod probe;
 mod process;
 mod propagator;

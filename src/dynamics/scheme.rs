@@ -21,6 +21,16 @@ pub trait Stepper<R: Real>: Send + Sync {
     fn begin(&self, tile: &mut Tile<R>);
     /// Takes `steps` steps.
     fn advance(&self, tile: &mut Tile<R>, steps: u64);
+    /// Tiles that advance faster together than one by one; the bits are the same either way.
+    fn span(&self) -> usize {
+        1
+    }
+    /// Takes `steps` steps with up to [`Self::span`] tiles.
+    fn advance_together(&self, tiles: &mut [Tile<R>], steps: u64) {
+        for tile in tiles {
+            self.advance(tile, steps);
+        }
+    }
     /// Rows of standard normals that one step consumes; 0 where steps do not consist of normals alone.
     fn normals(&self) -> usize {
         0

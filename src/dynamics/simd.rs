@@ -1,4 +1,4 @@
-//! Run-time choice of the instruction set: the only `unsafe` of the crate.
+//! Run-time choice of the instruction set: with `lanes`, the only `unsafe` of the crate.
 //!
 //! A kernel is written once, as plain loops over lanes; [`dispatch`] runs it inside a function compiled for AVX-512 or
 //! AVX2 + FMA when the processor has them, and as it is otherwise. Fused multiply-adds are explicit, so all three give the
@@ -62,6 +62,11 @@ pub fn best() -> InstructionSet {
 thread_local! {
     /// What this thread's kernels run on: never more than the processor has.
     static CHOSEN: Cell<InstructionSet> = Cell::new(best());
+}
+
+/// What this thread's kernels run on.
+pub(super) fn chosen() -> InstructionSet {
+    CHOSEN.get()
 }
 
 /// Runs `work` with this thread's kernels held to `set`, or to the best below it that the processor has: for tests and

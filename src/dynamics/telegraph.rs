@@ -5,41 +5,33 @@
 //! invariant at any h. Inputs through RC nodes are one step old; the nodes themselves take Euler–Maruyama steps.
 
 use super::LANES;
+use super::draw::{INPUT_TO_EXPONENT, redraw};
 use super::euler_maruyama::EulerMaruyamaStep;
 use super::force::row_entries;
-use super::gibbs::local_input;
+use super::inputs::Inputs;
+use super::lanes::{Collect, LaneKernel, dispatch_lanes};
 use super::process::{LevelInput, Linear, Process};
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
-use super::simd::{Kernel, dispatch};
-use super::streams::{Jump, Stream};
+use super::streams::{Jump, Stream, Streams};
 use super::tile::{Row, Tile, uniform_words};
 use super::walk::{self, OneStep};
 use crate::error::{Error, Result};
 
-/// Sparse rows in the engine's type.
-type Rows<R> = Vec<Vec<(usize, R)>>;
-
-fn rows<R: Real>(linear: &Linear, n: usize) -> Rows<R> {
-    (0..n)
-        .map(|i| {
-            row_entries(linear, i)
-                .into_iter()
-                .map(|(j, v)| (j, R::from_f64(v)))
-                .collect()
-        })
-        .collect()
+/// The sums field_i + Σ_j L_ij s_j of a linear map of the spins, times `factor`.
+fn sums<R: Real>(factor: f64, field: &[f64], linear: &Linear) -> Inputs<R> {
+    let rows: Vec<_> = (0..field.len()).map(|i| row_entries(linear, i)).collect();
+    let pairs = field.iter().zip(&rows).map(|(&h, row)| (h, &row[..]));
+    Inputs::new(factor, pairs)
 }
 
 enum Input<R: Real> {
-    Direct {
-        field: Vec<R>,
-        coupling: Rows<R>,
-    },
+    Direct(Inputs<R>),
     Node {
-        input: Rows<R>,
+        /// (node, weight) of each spin's exponent.
+        weights: Vec<Vec<(usize, R)>>,
         offset: Vec<R>,
-        drive: Rows<R>,
+        drive: Inputs<R>,
         synapses: Box<EulerMaruyamaStep<R>>,
     },
 }
@@ -69,13 +61,11 @@ impl<R: Real> TelegraphStepper<R> {
         if !(setting.step > 0.0 && setting.step.is_finite()) {
             return Err(Error::invalid("plan.step", setting.step, "a positive time"));
         }
-        let n = levels.tau.len();
-        let convert = |v: &[f64]| v.iter().map(|&v| R::from_f64(v)).collect::<Vec<R>>();
+        let convert = |v: f64| R::from_f64(INPUT_TO_EXPONENT * v);
         let input = match &levels.input {
-            LevelInput::Direct { field, coupling } => Input::Direct {
-                field: convert(field),
-                coupling: rows(coupling, n),
-            },
+            LevelInput::Direct { field, coupling } => {
+                Input::Direct(sums(INPUT_TO_EXPONENT, field, coupling))
+            }
             LevelInput::Node {
                 input,
                 offset,
@@ -87,12 +77,12 @@ impl<R: Real> TelegraphStepper<R> {
                     ..*setting
                 };
                 Input::Node {
-                    input: input
+                    weights: input
                         .iter()
-                        .map(|row| row.iter().map(|&(j, v)| (j, R::from_f64(v))).collect())
+                        .map(|row| row.iter().map(|&(j, v)| (j, convert(v))).collect())
                         .collect(),
-                    offset: convert(offset),
-                    drive: rows(drive, process.nodes),
+                    offset: offset.iter().map(|&v| convert(v)).collect(),
+                    drive: sums(1.0, &vec![0.0; process.nodes], drive),
                     synapses: Box::new(
                         EulerMaruyamaStep::new("euler-maruyama", process, &setting)?.driven(),
                     ),
@@ -113,34 +103,50 @@ impl<R: Real> TelegraphStepper<R> {
     }
 
     #[inline(always)]
-    fn step_spins(&self, tile: &mut Tile<R>) {
+    fn step_spins<C: Collect>(&self, collect: C, tile: &mut Tile<R>) {
+        let (levels, x) = (&mut tile.levels[..], &tile.spare[..]);
+        match &mut tile.rng {
+            Streams::Pcg(rng) => self.redraw_spins(collect, levels, x, rng),
+            Streams::ChaCha8(rng) => self.redraw_spins(collect, levels, x, &mut **rng),
+        }
+    }
+
+    #[inline(always)]
+    fn redraw_spins<C: Collect, S: Stream>(
+        &self,
+        collect: C,
+        levels: &mut [u32],
+        x: &[Row<R>],
+        rng: &mut S,
+    ) {
         let mut words = [[0u32; LANES]; 2];
         for i in 0..self.refresh.len() {
             if self.clamped[i] {
-                tile.rng.skip(self.skip);
+                rng.skip(self.skip);
                 continue;
             }
-            let input = match &self.input {
-                Input::Direct { field, coupling } => {
-                    local_input(field[i], &coupling[i], &tile.levels)
-                }
-                Input::Node { input, offset, .. } => local_input(offset[i], &input[i], &tile.spare),
+            let y = match &self.input {
+                Input::Direct(inputs) => inputs.times_factor(collect, i, levels),
+                Input::Node {
+                    weights, offset, ..
+                } => weighted(offset[i], &weights[i], x),
             };
-            uniform_words::<R>(&mut tile.rng, &mut words);
-            redraw(self.refresh[i], &input, &words, &mut tile.levels[i]);
+            uniform_words::<R>(rng, &mut words);
+            levels[i] = redraw(collect, self.refresh[i], &y, &words, levels[i]);
         }
     }
 }
 
-/// With probability `refresh` a spin is drawn anew from P(+1) = σ(2I), else kept: one uniform number decides both.
+/// offset + Σ w_j x_j, lane by lane.
 #[inline(always)]
-fn redraw<R: Real>(refresh: R, input: &Row<R>, words: &[[u32; LANES]; 2], level: &mut Row<R>) {
-    for lane in 0..LANES {
-        let u = R::uniform([words[0][lane], words[1][lane]]);
-        let up = refresh * (input[lane] + input[lane]).logistic();
-        let drawn = if u <= up { R::ONE } else { -R::ONE };
-        level[lane] = if u <= refresh { drawn } else { level[lane] };
+fn weighted<R: Real>(offset: R, weights: &[(usize, R)], x: &[Row<R>]) -> Row<R> {
+    let mut sum = Row::splat(offset);
+    for &(j, weight) in weights {
+        for lane in 0..LANES {
+            sum[lane] = weight.fma(x[j][lane], sum[lane]);
+        }
     }
+    sum
 }
 
 struct Advance<'a, R: Real> {
@@ -149,9 +155,9 @@ struct Advance<'a, R: Real> {
     steps: u64,
 }
 
-impl<R: Real> Kernel for Advance<'_, R> {
+impl<R: Real> LaneKernel for Advance<'_, R> {
     #[inline(always)]
-    fn run(self) {
+    fn run<C: Collect>(self, collect: C) {
         let (stepper, tile) = (self.stepper, self.tile);
         let start = tile.time;
         for k in 0..self.steps {
@@ -160,12 +166,18 @@ impl<R: Real> Kernel for Advance<'_, R> {
                 drive, synapses, ..
             } = &stepper.input
             {
-                for (i, row) in drive.iter().enumerate() {
-                    tile.drive[i] = local_input(synapses.constant(i), row, &tile.levels);
+                for i in 0..tile.drive.len() {
+                    let (force, pull) = (
+                        synapses.constant(i),
+                        drive.times_factor(collect, i, &tile.levels),
+                    );
+                    for lane in 0..LANES {
+                        tile.drive[i][lane] = force + pull[lane];
+                    }
                 }
                 walk::step_once(&**synapses, tile, t);
             }
-            stepper.step_spins(tile);
+            stepper.step_spins(collect, tile);
         }
         tile.time = stepper.step.mul_add(self.steps as f64, start);
         if let Input::Node { synapses, .. } = &stepper.input {
@@ -182,7 +194,7 @@ impl<R: Real> Stepper<R> for TelegraphStepper<R> {
     }
 
     fn advance(&self, tile: &mut Tile<R>, steps: u64) {
-        dispatch(Advance {
+        dispatch_lanes(Advance {
             stepper: self,
             tile,
             steps,

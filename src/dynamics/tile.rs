@@ -48,8 +48,8 @@ impl<R> std::ops::DerefMut for Row<R> {
 pub struct Tile<R> {
     /// Continuous nodes.
     pub x: Vec<Row<R>>,
-    /// Spins, ±1.
-    pub levels: Vec<Row<R>>,
+    /// Spins, one bit per chain: bit k is set where lane k is up.
+    pub levels: Vec<u32>,
     /// Streams.
     pub rng: Streams,
     /// Node-steps that hit a rail.
@@ -74,6 +74,10 @@ pub struct Tile<R> {
     pub spare: Vec<Row<R>>,
     /// Scratch.
     pub work: Vec<Row<R>>,
+    /// Scratch: the spins of several tiles side by side.
+    pub planes: Vec<u32>,
+    /// Scratch: local inputs of one chain.
+    pub inputs: Vec<i32>,
 }
 
 impl<R: Real> Tile<R> {
@@ -87,7 +91,7 @@ impl<R: Real> Tile<R> {
     ) -> Self {
         Tile {
             x: vec![Row::splat(R::ZERO); nodes],
-            levels: vec![Row::splat(R::ONE); levels],
+            levels: vec![u32::MAX; levels],
             rng: Streams::new(origin, first as u64),
             clipped: 0,
             accepted: 0,
@@ -100,6 +104,31 @@ impl<R: Real> Tile<R> {
             force: Vec::new(),
             spare: Vec::new(),
             work: Vec::new(),
+            planes: Vec::new(),
+            inputs: Vec::new(),
+        }
+    }
+
+    /// Spin (as ±1) or continuous node `node` of lane `lane`.
+    #[inline(always)]
+    pub fn read(&self, spin: bool, node: usize, lane: usize) -> f64 {
+        if !spin {
+            self.x[node][lane].to_f64()
+        } else if self.levels[node] >> lane & 1 == 1 {
+            1.0
+        } else {
+            -1.0
+        }
+    }
+
+    /// Sets what [`Self::read`] reads; a spin is up where `value` is positive.
+    pub fn write(&mut self, spin: bool, node: usize, lane: usize, value: f64) {
+        if !spin {
+            self.x[node][lane] = R::from_f64(value);
+        } else if value > 0.0 {
+            self.levels[node] |= 1 << lane;
+        } else {
+            self.levels[node] &= !(1 << lane);
         }
     }
 }

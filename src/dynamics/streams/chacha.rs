@@ -200,6 +200,14 @@ impl ChaChaLanes {
         self.words[(number % BLOCK) as usize][lane]
     }
 
+    /// The word of lane `lane` that lies `jump` ahead: a block of its own.
+    pub(super) fn word_ahead(&self, lane: usize, jump: Jump) -> u32 {
+        let number = self.number(lane).wrapping_add(jump.words);
+        let key = std::array::from_fn(|k| self.key[k][lane]);
+        let words = block(key, last_row(number / BLOCK, self.chain[lane]));
+        words[(number % BLOCK) as usize]
+    }
+
     /// One word from lane `lane` alone, after [`Self::apart`].
     pub(super) fn next_of(&mut self, lane: usize) -> u32 {
         let word = self.peek(lane);

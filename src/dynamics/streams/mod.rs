@@ -14,9 +14,11 @@
 //! Plain starts `Pcg32::new(seed, chain)` will not do: all chains move by the same affine map, so that
 //! s_c − 2 s_{c+1} + s_{c+2} = 0 at all times. Two lanes at a time they pass 1e8 normals; three at a time they fail at 2e6.
 
+mod block;
 mod chacha;
 mod pcg;
 
+pub(super) use block::{Block, PcgBlock, TileBlock};
 pub use chacha::ChaChaLanes;
 pub use pcg::PcgLanes;
 

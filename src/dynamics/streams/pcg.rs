@@ -38,7 +38,7 @@ impl Affine {
     }
 
     #[inline(always)]
-    fn of(self, state: u64, increment: u64) -> u64 {
+    pub(super) fn of(self, state: u64, increment: u64) -> u64 {
         let offset = self.addend.wrapping_mul(increment);
         state.wrapping_mul(self.multiplier).wrapping_add(offset)
     }
@@ -55,9 +55,15 @@ impl Affine {
     }
 }
 
+/// The state after `state`.
+#[inline(always)]
+pub(super) fn advance(state: u64, increment: u64) -> u64 {
+    state.wrapping_mul(MULTIPLIER).wrapping_add(increment)
+}
+
 /// The word of a state.
 #[inline(always)]
-fn output(state: u64) -> u32 {
+pub(super) fn output(state: u64) -> u32 {
     let shifted = ((state >> 18 ^ state) >> 27) as u32;
     shifted.rotate_right((state >> 59) as u32)
 }
@@ -118,6 +124,11 @@ impl PcgLanes {
     #[inline(always)]
     pub(in crate::dynamics) fn leap(&mut self, lane: usize, jump: Jump) {
         self.state[lane] = jump.pcg.of(self.state[lane], self.increment[lane]);
+    }
+
+    /// The word of lane `lane` that lies `jump` ahead.
+    pub(super) fn word_ahead(&self, lane: usize, jump: Jump) -> u32 {
+        output(jump.pcg.of(self.state[lane], self.increment[lane]))
     }
 
     /// One word from lane `lane` alone.
