@@ -322,6 +322,63 @@ fn a_chain_depends_on_its_number_alone_f64() {
     a_chain_depends_on_its_number_alone::<f64>();
 }
 
+/// p-bits that read each other through RC nodes.
+fn behind_synapses<R: Compiled>() -> Box<dyn Stepper<R>> {
+    let n = 9;
+    let weights = |i: usize| vec![((i + 1) % n, 0.4), ((i + 4) % n, -0.3)];
+    let process = Process {
+        linear: Linear::Sparse((0..n).map(|i| vec![(i, -2.0)]).collect()),
+        noise: Noise::Diagonal(vec![0.1; n]),
+        levels: Some(Levels {
+            tau: vec![1.0; n],
+            input: LevelInput::Node {
+                input: (0..n).map(|i| vec![(i, 1.0)]).collect(),
+                offset: (0..n).map(|i| 0.1 * i as f64).collect(),
+                drive: Linear::Sparse((0..n).map(weights).collect()),
+            },
+        }),
+        ..Process::still(n)
+    };
+    let setting = Setting {
+        step: 0.1,
+        clamped: &[false; 9],
+        stiffness: None,
+        normals: NormalBits::Full,
+    };
+    let scheme = scheme::<R>("euler-maruyama").unwrap();
+    scheme.prepare(&process, &setting).unwrap()
+}
+
+fn instruction_sets_agree<R: Compiled>() {
+    use simd::{InstructionSet, limited_to};
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let alone = alone.unwrap();
+    let mut steppers: Vec<_> = steppers::<R>()
+        .into_iter()
+        .map(|(n, s)| (0, n, s))
+        .collect();
+    steppers.push((9, 9, behind_synapses()));
+    for (nodes, n, stepper) in steppers {
+        for chains in [2, 50, 300] {
+            let run = |set| {
+                let mut ensemble = Ensemble::<R>::new(6, 0, chains, nodes, n);
+                let mut run = || ensemble.run(&*stepper, 5, 2, 4, control()).unwrap().x;
+                alone.install(|| limited_to(set, &mut run))
+            };
+            let portable = run(InstructionSet::Portable);
+            assert!(portable == run(InstructionSet::Avx2));
+            assert!(portable == run(InstructionSet::Avx512));
+        }
+    }
+}
+
+/// Portable loops, AVX2 and AVX-512 give the same bits.
+#[test]
+fn instruction_sets_agree_on_spins() {
+    instruction_sets_agree::<f32>();
+    instruction_sets_agree::<f64>();
+}
+
 /// A run that is stopped and restored, by streams and values, goes on as if it had not been.
 #[test]
 fn a_restored_run_goes_on() {
