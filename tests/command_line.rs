@@ -46,6 +46,31 @@ sampler = "mala"
 steps = 400
 "#;
 
+/// Moments instead of draws: the file of moments is that of the run which kept both, and no draws are written.
+#[test]
+fn a_run_can_keep_moments_instead_of_draws() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |record: &str| {
+        let file = scratch.path().join(format!("{record}.toml"));
+        let plan = format!("[plan]\nrecord = \"{record}\"");
+        fs::write(&file, GAUSSIAN.replace("[plan]", &plan)).unwrap();
+        let out = scratch.path().join(record);
+        thermochip(&["run", text(&file), "--out", text(&out), "--quiet"]);
+        out
+    };
+    let (both, moments) = (run("both"), run("moments"));
+    let file = "moments-analog-die-4.npz";
+    assert_eq!(
+        fs::read(both.join(file)).unwrap(),
+        fs::read(moments.join(file)).unwrap()
+    );
+    assert!(both.join("samples-analog-die-4.npz").exists());
+    assert!(!moments.join("samples-analog-die-4.npz").exists());
+    let mean_energy =
+        |out: &Path| json(&out.join("run.json"))["samplers"][0]["metrics"]["mean_energy"].clone();
+    assert_eq!(mean_energy(&both), mean_energy(&moments));
+}
+
 /// A little training on the digits, as the main job does it.
 fn digits(updates: u32, checkpoint_every: u32) -> String {
     let here = std::env::current_dir().unwrap();

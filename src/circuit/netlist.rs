@@ -37,6 +37,8 @@ use uom::si::thermodynamic_temperature::kelvin;
 #[derive(Clone, Debug, Default)]
 pub struct Circuit {
     pub(super) names: Vec<String>,
+    /// Where each name stands in `names`.
+    index: std::collections::HashMap<String, usize>,
     pub(super) elements: Vec<Element>,
     /// Names of the elements that have one.
     pub(super) labels: std::collections::BTreeMap<usize, String>,
@@ -111,13 +113,14 @@ impl Circuit {
     /// # Errors
     /// A name already taken.
     pub fn node(&mut self, name: &str) -> Result<NodeId> {
-        if self.names.iter().any(|n| n == name) {
+        if self.index.contains_key(name) {
             return Err(Error::invalid(
                 "node",
                 format!("\"{name}\""),
                 "a name not used before",
             ));
         }
+        self.index.insert(name.to_owned(), self.names.len());
         self.names.push(name.to_owned());
         Ok(NodeId(self.names.len() - 1))
     }
@@ -156,7 +159,7 @@ impl Circuit {
 
     /// The node called `name`.
     pub fn find(&self, name: &str) -> Option<NodeId> {
-        self.names.iter().position(|n| n == name).map(NodeId)
+        self.index.get(name).copied().map(NodeId)
     }
 
     /// Names an element, for messages and reports.

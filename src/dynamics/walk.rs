@@ -61,22 +61,43 @@ pub(super) fn begin<R: Real, S: OneStep<R>>(scheme: &S, tile: &mut Tile<R>) {
     scheme.begin(tile);
 }
 
+/// What a scheme does with a tile, compiled once for both.
+enum Task<'a, R> {
+    /// So many steps with normals from the streams.
+    Steps(u64),
+    /// One step with these normals.
+    Given(&'a [Row<R>]),
+}
+
 struct Advance<'a, R, S> {
     scheme: &'a S,
     tile: &'a mut Tile<R>,
-    steps: u64,
+    task: Task<'a, R>,
 }
 
 impl<R: Real, S: OneStep<R>> Kernel for Advance<'_, R, S> {
     #[inline(always)]
     fn run(self) {
-        let (start, h) = (self.tile.time, self.scheme.field().step());
-        let alone = self.scheme.alone(self.tile, self.steps);
-        for k in 0..if alone { 0 } else { self.steps } {
-            step_once(self.scheme, self.tile, h.mul_add(k as f64, start));
+        let (scheme, tile) = (self.scheme, self.tile);
+        let field = scheme.field();
+        let (start, h) = (tile.time, field.step());
+        match self.task {
+            Task::Given(normals) => {
+                field.pack(tile);
+                tile.noise.copy_from_slice(normals);
+                scheme.once(tile);
+                field.clip(tile);
+                tile.time = start + h;
+            }
+            Task::Steps(steps) => {
+                let alone = scheme.alone(tile, steps);
+                for k in 0..if alone { 0 } else { steps } {
+                    step_once(scheme, tile, h.mul_add(k as f64, start));
+                }
+                tile.time = h.mul_add(steps as f64, start);
+            }
         }
-        self.tile.time = h.mul_add(self.steps as f64, start);
-        self.scheme.field().store(self.tile);
+        field.store(tile);
     }
 }
 
@@ -105,7 +126,7 @@ impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
         dispatch(Advance {
             scheme: &self.0,
             tile,
-            steps,
+            task: Task::Steps(steps),
         });
     }
 
@@ -122,12 +143,10 @@ impl<R: Real, S: OneStep<R>> Stepper<R> for Walk<S> {
     }
 
     fn step_given(&self, tile: &mut Tile<R>, normals: &[Row<R>]) {
-        let field = self.0.field();
-        field.pack(tile);
-        tile.noise.copy_from_slice(normals);
-        self.0.once(tile);
-        field.clip(tile);
-        field.store(tile);
-        tile.time += field.step();
+        dispatch(Advance {
+            scheme: &self.0,
+            tile,
+            task: Task::Given(normals),
+        });
     }
 }

@@ -135,6 +135,16 @@ impl Couplings {
         dense
     }
 
+    /// Σ_j |J_ij| of every node.
+    pub fn reach(&self) -> Vec<f64> {
+        let mut reach = vec![0.0; self.n];
+        for (&(i, j), value) in self.edges.iter().zip(&self.values) {
+            reach[i] += value.abs();
+            reach[j] += value.abs();
+        }
+        reach
+    }
+
     /// Adds Σ_j J_ij x_j to `out[i]`.
     pub fn add_product(&self, x: &[f64], out: &mut [f64]) {
         for (&(i, j), &value) in self.edges.iter().zip(&self.values) {

@@ -33,8 +33,18 @@ pub(super) struct Streamed {
 /// Runs `phase`, which says how far apart its draws are, in blocks.
 pub(super) fn run(model: &Model, sampler: &mut dyn Sampler, phase: &Phase) -> Result<Streamed> {
     let description = sampler.describe();
+    let per_draw = description.chains * description.nodes;
+    in_blocks(model, sampler, phase, (BLOCK / per_draw).max(1) as u64)
+}
+
+fn in_blocks(
+    model: &Model,
+    sampler: &mut dyn Sampler,
+    phase: &Phase,
+    per_block: u64,
+) -> Result<Streamed> {
+    let description = sampler.describe();
     let (chains, nodes) = (description.chains, description.nodes);
-    let per_block = (BLOCK / (chains * nodes)).max(1) as u64;
     let total = draws_of(phase).max(1);
     let mut sums = Sums::new(model, chains, nodes);
     let mut whole: Option<Run> = None;
@@ -227,5 +237,59 @@ impl Sums {
             arrays.push(("histogram_edges", row(histogram.edges())));
         }
         arrays
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::SoftSpin;
+    use crate::hardware::{Die, Scale, card::card, program};
+    use crate::sampler::{AnalogSampler, Follow, StepRule};
+
+    fn chip(model: &Model) -> Box<dyn Sampler> {
+        let die = card("soft_spin_cmos").and_then(|card| Die::fabricate(&card, Some(3), None));
+        let programmed = program(&die.unwrap(), model, Scale::Fixed(1.0)).unwrap();
+        let (scheme, rule) = ("leimkuhler-matthews", StepRule::Auto(0.01));
+        let follow = Follow::silent();
+        Box::new(AnalogSampler::<f32>::new(programmed, 40, (2, 0), rule, scheme, follow).unwrap())
+    }
+
+    /// Blocks of three draws add up to the moments, the cost and the steps of one run, whose scheme carries normals from step
+    /// to step; and those are the moments of the draws.
+    #[test]
+    fn blocks_add_up_to_the_whole() {
+        let model = Model::SoftSpin(SoftSpin::four_wells());
+        let phase = Phase {
+            burn_in: Horizon::Seconds(1e-6),
+            duration: Horizon::Seconds(5e-6),
+            every: Some(Horizon::Seconds(0.5e-6)),
+            clamp: None,
+        };
+        let blocks = in_blocks(&model, &mut *chip(&model), &phase, 3).unwrap();
+        let whole = in_blocks(&model, &mut *chip(&model), &phase, 1000).unwrap();
+        assert_eq!((blocks.draws, whole.draws), (10, 10));
+        assert_eq!(blocks.run.steps, whole.run.steps);
+        let seconds = |s: &Streamed| s.run.cost.device_seconds.unwrap();
+        assert!((seconds(&blocks) / seconds(&whole) - 1.0).abs() < 1e-9);
+        for ((name, a), (_, b)) in blocks.arrays.iter().zip(&whole.arrays) {
+            // The histogram's range is the first block's affair.
+            if !name.starts_with("histogram") {
+                assert_eq!(format!("{a:?}"), format!("{b:?}"), "{name}");
+            }
+        }
+        let s = chip(&model).run(&phase).unwrap().samples;
+        let x: Vec<f64> = s.x.iter().map(|&v| f64::from(v)).collect();
+        let kept = diagnostics::moments(&x, s.chains, s.draws, s.nodes);
+        let mut sums = StreamingMoments::new(s.chains, s.nodes, vec![(0, 1)]);
+        sums.add(&s.x, s.draws);
+        let streamed = sums.finish();
+        for i in 0..2 {
+            assert!((streamed.mean.value[i] - kept.mean[i]).abs() < 1e-12);
+            assert!((streamed.mean.se[i] / kept.mean_se[i] - 1.0).abs() < 1e-9);
+            assert!((streamed.variance.value[i] - kept.covariance[3 * i]).abs() < 1e-12);
+        }
+        let product = streamed.product.value[0] - kept.mean[0] * kept.mean[1];
+        assert!((product - kept.covariance[1]).abs() < 1e-12);
     }
 }
