@@ -33,8 +33,8 @@ impl Kernel for Words<'_> {
         let mut words = [0; LANES];
         for _ in 0..WORDS {
             rng.next(&mut words);
-            for lane in 0..LANES {
-                self.1[lane] ^= words[lane];
+            for (sum, word) in self.1.iter_mut().zip(&words) {
+                *sum ^= word;
             }
         }
     }

@@ -18,6 +18,7 @@ use super::scheme::Stepper;
 use super::streams::{Jump, Stream, Streams};
 use super::tile::{Tile, uniform_words};
 use crate::error::{Error, Result};
+use std::sync::OnceLock;
 
 /// Gibbs sweeps over colour classes.
 #[derive(Clone, Debug)]
@@ -37,7 +38,8 @@ struct Sweep<R> {
     order: Vec<u32>,
     clamped: Vec<bool>,
     inputs: Inputs<R>,
-    columns: Option<Columns>,
+    /// Made when a tile with few chains first asks for them.
+    columns: OnceLock<Option<Columns>>,
     skip: Jump,
 }
 
@@ -90,15 +92,12 @@ impl<R: Real> GibbsStepper<R> {
         let order = classes.concat();
         let in_order = order.iter().map(|&i| (field[i], &rows[i][..]));
         let inputs = Inputs::new(INPUT_TO_EXPONENT, in_order);
-        let columns = inputs
-            .narrow()
-            .and_then(|rows| Columns::new(rows, &inputs.scale, n));
         Ok(GibbsStepper {
             way: Way::Lanes(Sweep {
                 clamped: order.iter().map(|&i| clamped[i]).collect(),
                 order: order.into_iter().map(|i| i as u32).collect(),
                 inputs,
-                columns,
+                columns: OnceLock::new(),
                 skip: Jump::new(R::WORDS as u64),
             }),
         })
@@ -107,23 +106,27 @@ impl<R: Real> GibbsStepper<R> {
 
 impl<R: Real> Sweep<R> {
     fn advance(&self, tile: &mut Tile<R>, sweeps: u64) {
-        match (&self.columns, self.inputs.narrow()) {
-            (Some(columns), Some(rows)) if Columns::suits(tile.lanes) => OneByOne {
-                columns,
-                rows,
-                scale: &self.inputs.scale,
-                order: &self.order,
-                clamped: &self.clamped,
-                tile,
-                sweeps,
+        let narrow = self.inputs.narrow();
+        if let Some(rows) = narrow.filter(|_| Columns::suits(tile.lanes)) {
+            let make = || Columns::new(rows, &self.inputs.scale, tile.levels.len());
+            if let Some(columns) = self.columns.get_or_init(make) {
+                return OneByOne {
+                    columns,
+                    rows,
+                    scale: &self.inputs.scale,
+                    order: &self.order,
+                    clamped: &self.clamped,
+                    tile,
+                    sweeps,
+                }
+                .run();
             }
-            .run(),
-            _ => dispatch_lanes(Advance {
-                sweep: self,
-                tile,
-                sweeps,
-            }),
         }
+        dispatch_lanes(Advance {
+            sweep: self,
+            tile,
+            sweeps,
+        });
     }
 }
 
@@ -287,7 +290,6 @@ mod tests {
         let Way::Lanes(sweep) = &stepper.way else {
             panic!("uneven couplings");
         };
-        assert!(sweep.columns.is_some());
         let run = |lanes: usize| {
             let mut tile = Tile::<f32>::new((3, 1), 0, lanes, 0, 97);
             stepper.advance(&mut tile, 2000);
@@ -295,5 +297,6 @@ mod tests {
             (bits, tile.rng.position(1))
         };
         assert_eq!(run(3), run(LANES));
+        assert!(matches!(sweep.columns.get(), Some(Some(_))));
     }
 }

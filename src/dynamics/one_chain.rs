@@ -45,10 +45,11 @@ impl Columns {
             return None;
         }
         let stride = scale.len().next_multiple_of(VECTOR);
-        let mut values = vec![0; spins * stride];
+        let mut values = vec![0i32; spins * stride];
         for row in 0..scale.len() {
             for &(j, value) in rows.entries(row) {
-                values[j as usize * stride + row] = value;
+                let gain = &mut values[j as usize * stride + row];
+                *gain = gain.wrapping_add(value);
             }
         }
         Some(Columns {

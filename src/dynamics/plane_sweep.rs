@@ -205,20 +205,46 @@ fn compare<const W: usize, const C: usize, const T: usize>(
     let Some(digits) = table.leading.as_chunks::<T>().0.first_chunk::<DIGITS>() else {
         return (below, equal);
     };
-    for t in 0..W {
-        let mut products = [u32::MAX; T];
+    if T <= 8 {
+        for t in 0..W {
+            let mut products = [u32::MAX; T];
+            for s in 1..T {
+                let top = s.ilog2() as usize;
+                products[s] = products[s ^ 1 << top] & count[top][t];
+            }
+            for digit in 0..DIGITS {
+                let (terms, u) = (&digits[digit], uniform[digit][t]);
+                let mut p = terms[0];
+                for s in 1..T {
+                    p ^= products[s] & terms[s];
+                }
+                below[t] |= equal[t] & p & !u;
+                equal[t] &= !(p ^ u);
+            }
+        }
+    } else {
+        // More terms than registers: row by row.
+        let mut products = [[u32::MAX; W]; T];
         for s in 1..T {
             let top = s.ilog2() as usize;
-            products[s] = products[s ^ 1 << top] & count[top][t];
+            for t in 0..W {
+                products[s][t] = products[s ^ 1 << top][t] & count[top][t];
+            }
+            end_row();
         }
         for digit in 0..DIGITS {
-            let (terms, u) = (&digits[digit], uniform[digit][t]);
-            let mut p = terms[0];
+            let (terms, u) = (&digits[digit], &uniform[digit]);
+            let mut p = [terms[0]; W];
             for s in 1..T {
-                p ^= products[s] & terms[s];
+                for t in 0..W {
+                    p[t] ^= products[s][t] & terms[s];
+                }
+                end_row();
             }
-            below[t] |= equal[t] & p & !u;
-            equal[t] &= !(p ^ u);
+            for t in 0..W {
+                below[t] |= equal[t] & p[t] & !u[t];
+                equal[t] &= !(p[t] ^ u[t]);
+            }
         }
     }
     (below, equal)

@@ -85,19 +85,35 @@ pub(super) struct Planes {
     shape: Shape,
 }
 
-/// J, and m of the field mJ, of a row that qualifies.
-fn levels_of_row(field: f64, row: &[(usize, f64)]) -> Option<(f64, i64)> {
-    let size = row.first().map_or(field.abs(), |e| e.1.abs());
-    if row.iter().any(|e| e.1.abs() != size) || !size.is_finite() {
-        return None;
+/// What a row that qualifies is made of: J, the number of neighbours, and m of the field mJ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Kind {
+    size: f64,
+    neighbours: usize,
+    multiple: i64,
+}
+
+impl Kind {
+    fn of(field: f64, row: &[(usize, f64)]) -> Option<Self> {
+        let sizes = || row.iter().map(|e| e.1.abs()).filter(|&size| size != 0.0);
+        let size = sizes().next().unwrap_or(field.abs());
+        if sizes().any(|other| other != size) || !size.is_finite() {
+            return None;
+        }
+        let multiple = if size == 0.0 { 0.0 } else { field / size };
+        let near = multiple.round();
+        let whole = (multiple - near).abs() <= TOLERANCE * near.abs().max(1.0);
+        let neighbours = sizes().count();
+        (whole && neighbours as f64 + near.abs() <= MOST as f64).then_some(Kind {
+            size,
+            neighbours,
+            multiple: near as i64,
+        })
     }
-    if size == 0.0 {
-        return (field == 0.0).then_some((0.0, 0));
+
+    fn degree(self) -> usize {
+        self.neighbours + self.multiple.unsigned_abs() as usize
     }
-    let multiple = field / size;
-    let near = multiple.round();
-    let whole = (multiple - near).abs() <= TOLERANCE * near.abs().max(1.0);
-    (whole && row.len() as f64 + near.abs() <= MOST as f64).then_some((size, near as i64))
 }
 
 impl Planes {
@@ -111,17 +127,12 @@ impl Planes {
         classes: &[Vec<usize>],
         clamped: &[bool],
     ) -> Option<Self> {
-        let rows: Vec<Vec<(usize, f64)>> = rows
+        let kinds: Vec<Kind> = field
             .iter()
-            .map(|row| row.iter().copied().filter(|e| e.1 != 0.0).collect())
-            .collect();
-        let kinds: Vec<(f64, i64)> = field
-            .iter()
-            .zip(&rows)
-            .map(|(&h, row)| levels_of_row(h, row))
+            .zip(rows)
+            .map(|(&h, row)| Kind::of(h, row))
             .collect::<Option<_>>()?;
-        let degree = |i: usize| rows[i].len() + kinds[i].1.unsigned_abs() as usize;
-        let shape = Shape::for_degree((0..rows.len()).map(degree).max()?);
+        let shape = Shape::for_degree(kinds.iter().map(|kind| kind.degree()).max()?);
         let groups: usize = classes
             .iter()
             .map(|class| class.len().div_ceil(PER_WORD))
@@ -149,20 +160,21 @@ impl Planes {
                 if clamped[i] {
                     continue;
                 }
-                let (size, multiple) = kinds[i];
+                let kind = kinds[i];
                 let first = planes.neighbours.len() as u32;
                 let turn = |value: f64| if value > 0.0 { 0 } else { u32::MAX };
-                let pulls = rows[i].iter().map(|&(j, value)| (j as u32, turn(value)));
+                let pulls = rows[i].iter().filter(|e| e.1 != 0.0);
+                let pulls = pulls.map(|&(j, value)| (j as u32, turn(value)));
                 planes.neighbours.extend(pulls);
-                let constant = (rows.len() as u32, turn(multiple as f64));
-                let times = multiple.unsigned_abs() as usize;
+                let constant = (rows.len() as u32, turn(kind.multiple as f64));
+                let times = kind.degree() - kind.neighbours;
                 planes
                     .neighbours
                     .extend(std::iter::repeat_n(constant, times));
-                let table = *index.entry((size.to_bits(), degree(i))).or_insert_with(|| {
-                    planes
-                        .tables
-                        .push(Table::new(size, degree(i), shape.terms()));
+                let key = (kind.size.to_bits(), kind.degree());
+                let table = *index.entry(key).or_insert_with(|| {
+                    let table = Table::new(kind.size, kind.degree(), shape.terms());
+                    planes.tables.push(table);
                     planes.tables.len() - 1
                 });
                 *place = Place {
@@ -247,16 +259,19 @@ mod tests {
 
     #[test]
     fn rows_of_one_size_qualify() {
-        let row =
-            |values: &[f64]| -> Vec<(usize, f64)> { values.iter().copied().enumerate().collect() };
-        assert_eq!(levels_of_row(0.0, &row(&[0.3, -0.3])), Some((0.3, 0)));
-        assert_eq!(levels_of_row(-0.6, &row(&[0.3, -0.3])), Some((0.3, -2)));
-        assert_eq!(levels_of_row(0.7, &[]), Some((0.7, 1)));
-        assert_eq!(levels_of_row(0.0, &[]), Some((0.0, 0)));
-        assert_eq!(levels_of_row(0.1, &row(&[0.3, -0.3])), None);
-        assert_eq!(levels_of_row(0.0, &row(&[0.3, -0.31])), None);
-        assert_eq!(levels_of_row(3.0, &row(&[0.2])), None);
-        assert_eq!(levels_of_row(2.8, &row(&[0.2])), Some((0.2, 14)));
+        let kind = |field: f64, values: &[f64]| {
+            let row: Vec<(usize, f64)> = values.iter().copied().enumerate().collect();
+            Kind::of(field, &row).map(|k| (k.size, k.neighbours, k.multiple))
+        };
+        assert_eq!(kind(0.0, &[0.3, 0.0, -0.3]), Some((0.3, 2, 0)));
+        assert_eq!(kind(-0.6, &[0.3, -0.3]), Some((0.3, 2, -2)));
+        assert_eq!(kind(0.7, &[]), Some((0.7, 0, 1)));
+        assert_eq!(kind(0.0, &[]), Some((0.0, 0, 0)));
+        assert_eq!(kind(2.8, &[0.2]), Some((0.2, 1, 14)));
+        assert_eq!(kind(3.0, &[0.2]), None);
+        assert_eq!(kind(0.1, &[0.3, -0.3]), None);
+        assert_eq!(kind(0.0, &[0.3, -0.31]), None);
+        assert_eq!(kind(f64::NAN, &[0.3]), None);
     }
 
     /// The exclusive OR of the terms whose bits are all in n is digit by digit P(n).
