@@ -83,7 +83,7 @@ impl Kernel for HandWrittenRing<'_> {
                         let pull = (left[lane] + right[lane]).mul_add(0.2, 0.1);
                         let force = (-4.0 * v * v).mul_add(v, 2.0f32.mul_add(v, pull));
                         let moved = h.mul_add(force, amplitude.mul_add(noise[lane], v));
-                        next[lane] = moved.max(-4.0).min(4.0);
+                        next[lane] = moved.clamp(-4.0, 4.0);
                     }
                     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
                 }
