@@ -145,6 +145,16 @@ impl<R: Real> Sweep<R> {
         (limited, limited != x)
     }
 
+    #[inline(always)]
+    fn any_beyond(&self, row: usize, x: &Row<R>) -> bool {
+        let rail = self.rows[row].rail;
+        let mut any = false;
+        for lane in 0..LANES {
+            any |= (x[lane] > rail) | (x[lane] < -rail);
+        }
+        any
+    }
+
     /// One node from its normals into `out`.
     #[inline(always)]
     fn node(
@@ -184,7 +194,8 @@ impl<R: Real> Sweep<R> {
         for lane in 0..LANES {
             out[lane] = x[lane] + cubic(cell, x[lane], sum[lane]);
         }
-        if self.railed {
+        // Rails are for the rare excursion: a look at the row costs less than limiting it.
+        if self.railed && self.any_beyond(row, out) {
             for lane in 0..LANES {
                 let (limited, beyond) = self.limit(row, out[lane]);
                 clipped[lane] += u32::from(beyond);

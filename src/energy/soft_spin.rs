@@ -128,7 +128,7 @@ impl SoftSpin {
     ///
     /// Stable points are found by damped descent from deterministic sign patterns at the cells' own wells; λ_max at each
     /// by power iteration (the Hessian there is positive definite). The number is a lower bound if a stiffer minimum was
-    /// missed, which is why callers keep their step a stated factor below the stability limit. Beyond [`LARGE`] nodes fewer
+    /// missed, which is why callers keep their step a stated factor below the stability limit. Beyond 4096 nodes fewer
     /// patterns are tried, each of which has seen as many neighbourhoods, and λ_max is found to 0.1 %.
     pub fn stiffness(&self) -> f64 {
         let n = self.j2.len();
