@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{G12, Goal, dense, lattice, ring, soft_spin_model, soft_spins};
+use common::{G12, Goal, dense, lattice, ring, soft_spin_model, soft_spins, stepper};
 use criterion::{Criterion, Throughput, criterion_group};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use thermochip::dynamics::simd::{InstructionSet, Kernel, dispatch, limited_to};
 use thermochip::dynamics::streams::{PcgLanes, Stream, Streams};
 use thermochip::dynamics::{
     Compiled, Control, Ensemble, LANES, Linear, Noise, NormalBits, NormalPlan, Process, Real, Row,
-    Setting, Stepper, Tile, scheme,
+    Stepper, Tile,
 };
 use thermochip::hardware::{Die, Scale, card::card, program};
 
@@ -178,16 +178,7 @@ fn bench<R: Compiled>(c: &mut Criterion, group: &str, case: &Case<'_>) {
     let mut group = c.benchmark_group(group);
     group.sample_size(20);
     let nodes = case.process.nodes;
-    let mask = vec![false; nodes];
-    let setting = Setting {
-        step: 0.005,
-        clamped: &mask,
-        stiffness: Some(20.0),
-        normals: case.bits,
-    };
-    let stepper = scheme::<R>(case.scheme)
-        .and_then(|s| s.prepare(&case.process, &setting))
-        .expect("a stable step");
+    let stepper = stepper::<R>(case.scheme, &case.process, case.bits);
     let mut ensemble = Ensemble::<R>::new(1, 0, case.chains, nodes, 0);
     group.throughput(Throughput::Elements(STEPS * (case.chains * nodes) as u64));
     group.bench_function(case.id, |b| b.iter(|| run(&mut ensemble, &*stepper)));
@@ -245,16 +236,7 @@ fn euler_maruyama(c: &mut Criterion) {
 
 /// The ring on the kernels for AVX2.
 fn avx2(c: &mut Criterion, process: &Process) {
-    let mask = vec![false; process.nodes];
-    let setting = Setting {
-        step: 0.005,
-        clamped: &mask,
-        stiffness: Some(20.0),
-        normals: NormalBits::Full,
-    };
-    let stepper = scheme::<f32>("euler-maruyama")
-        .and_then(|s| s.prepare(process, &setting))
-        .expect("a stable step");
+    let stepper = stepper::<f32>("euler-maruyama", process, NormalBits::Full);
     let mut tile = Tile::<f32>::new((1, 0), 0, LANES, process.nodes, 0);
     stepper.begin(&mut tile);
     let mut group = c.benchmark_group("euler-maruyama-f32");

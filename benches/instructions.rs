@@ -3,24 +3,14 @@
 
 mod common;
 
-use common::{G12, dense, lattice, ring, soft_spins};
+use common::{G12, dense, lattice, ring, soft_spins, stepper};
 use std::process::ExitCode;
 use thermochip::dynamics::{
-    GibbsStepper, LANES, LevelInput, Levels, Linear, NormalBits, Process, Setting, Stepper, Tile,
-    scheme,
+    GibbsStepper, LANES, LevelInput, Levels, Linear, NormalBits, Process, Stepper, Tile,
 };
 
 fn euler_maruyama(process: &Process, steps: u64) {
-    let mask = vec![false; process.nodes];
-    let setting = Setting {
-        step: 0.005,
-        clamped: &mask,
-        stiffness: Some(20.0),
-        normals: NormalBits::Full,
-    };
-    let stepper = scheme::<f32>("euler-maruyama")
-        .and_then(|s| s.prepare(process, &setting))
-        .expect("a stable step");
+    let stepper = stepper::<f32>("euler-maruyama", process, NormalBits::Full);
     walk(&*stepper, process.nodes, 0, steps);
 }
 

@@ -6,13 +6,13 @@
 
 mod common;
 
-use common::{lattice, ring, soft_spin_model, soft_spins};
+use common::{lattice, ring, soft_spin_model, soft_spins, stepper};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::{
-    Control, Ensemble, LANES, Linear, NormalBits, NormalPlan, Process, Row, Setting, Tile, scheme,
+    Control, Ensemble, LANES, Linear, NormalBits, NormalPlan, Process, Row, Tile,
 };
 use thermochip::energy::Model;
 use thermochip::hardware::{Die, Programmed, Scale, card::card, program};
@@ -53,16 +53,7 @@ fn normal() -> f64 {
 
 /// Seconds per node-step of `chains` chains of `process`.
 fn node_step(process: &Process, chains: usize) -> f64 {
-    let mask = vec![false; process.nodes];
-    let setting = Setting {
-        step: 0.005,
-        clamped: &mask,
-        stiffness: Some(20.0),
-        normals: NormalBits::Full,
-    };
-    let stepper = scheme::<f32>("euler-maruyama")
-        .and_then(|s| s.prepare(process, &setting))
-        .expect("a stable step");
+    let stepper = stepper::<f32>("euler-maruyama", process, NormalBits::Full);
     let mut ensemble = Ensemble::<f32>::new(1, 0, chains, process.nodes, 0);
     let work = process.nodes * chains.next_multiple_of(LANES);
     let steps = (4_000_000 / work).clamp(4, 20_000) as u64;

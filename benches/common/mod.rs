@@ -5,7 +5,9 @@
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use thermochip::dynamics::{Linear, Noise, Process};
+use thermochip::dynamics::{
+    Compiled, Linear, Noise, NormalBits, Process, Setting, Stepper, scheme,
+};
 use thermochip::energy::{Couplings, Model, SoftSpin};
 
 /// Neighbours on a ring.
@@ -81,6 +83,23 @@ pub fn soft_spin_model(neighbours: &[Vec<(usize, f64)>]) -> Model {
     let couplings = Couplings::new(n, edges.collect()).expect("pairs i < j");
     let energy = SoftSpin::new(vec![-1.0; n], vec![1.0; n], vec![0.1; n], couplings);
     Model::SoftSpin(energy.expect("a bounded energy"))
+}
+
+/// A stepper of the named scheme for `process`, none of whose nodes is held.
+pub fn stepper<R: Compiled>(
+    name: &str,
+    process: &Process,
+    bits: NormalBits,
+) -> Box<dyn Stepper<R>> {
+    let setting = Setting {
+        step: 0.005,
+        clamped: &vec![false; process.nodes],
+        stiffness: Some(20.0),
+        normals: bits,
+    };
+    scheme::<R>(name)
+        .and_then(|scheme| scheme.prepare(process, &setting))
+        .expect("a stable step")
 }
 
 /// A figure of the table: the bench's id, and what the project owes itself, in operations per second.
