@@ -389,6 +389,16 @@ fn a_programmed_chip_is_written_as_a_netlist() {
     );
     let silent = export(&["--noise", "off"]);
     thermochip::circuit::spice::read(&silent).unwrap();
+    let ring = "experiments/ising_ring.toml";
+    let spins = thermochip(&["netlist", ring, "--noise", "pwl", "--stop", "1 us"]);
+    let spins = String::from_utf8(spins.stdout).unwrap();
+    thermochip::circuit::spice::read(&spins).unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_thermochip"))
+        .args(["netlist", ring])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--noise pwl"));
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("chip.cir");
     assert!(export(&["--out", text(&out)]).is_empty());

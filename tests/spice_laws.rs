@@ -698,3 +698,73 @@ fn noise_integrals_are_ngspices() {
     println!("ngspice {total:e}, Lyapunov {wanted:e}");
     assert!((total / wanted - 1.0).abs() < 1e-4, "{total:e} {wanted:e}");
 }
+
+/// (time, value) columns of a transient, ours or ngspice's, against exact RC responses to the p-bits' recorded levels: rms
+/// difference over rms voltage of node `b0`, whose inputs are (p-bit, volts at +1).
+fn synapse_error(tau: f64, table: &dyn Fn(&str) -> Vec<f64>, inputs: &[(usize, f64)]) -> f64 {
+    let (t, b) = (table("time"), table("v(b0)"));
+    let p: Vec<(Vec<f64>, f64)> = inputs
+        .iter()
+        .map(|&(j, volts)| (table(&format!("v(p{j})")), volts))
+        .collect();
+    let (mut exact, mut error, mut square) = (b[0], 0.0, 0.0);
+    for k in 1..t.len() {
+        // A level changes at the beginning of an interval, so its end tells it.
+        let aim: f64 = p.iter().map(|(levels, volts)| levels[k] * volts).sum();
+        exact = aim + (exact - aim) * (-(t[k] - t[k - 1]) / tau).exp();
+        error += (b[k] - exact).powi(2);
+        square += exact * exact;
+    }
+    (error / square).sqrt()
+}
+
+/// A die of p-bits as a netlist: the recorded levels drive the synapses as the programmed couplings say, here and in ngspice; a
+/// coupling 5 % off is seen. Without a recording, or without synapses, it is refused.
+#[test]
+fn an_array_of_p_bits_is_written_with_recorded_levels() {
+    use thermochip::energy::{Couplings, Ising, Model};
+    use thermochip::hardware::{Die, Realisation, Scale, card::card, program};
+    let couplings = Couplings::new(3, vec![(0, 1, 0.8), (0, 2, -0.5), (1, 2, 0.3)]).unwrap();
+    let model = Model::Ising(Ising::new(vec![0.1, 0.0, -0.2], couplings).unwrap());
+    let die = |seed| Die::fabricate(&card("pbit_cmos_subthreshold").unwrap(), seed, None).unwrap();
+    let programmed = program(&die(Some(2)), &model, Scale::Fixed(1.0)).unwrap();
+    let of = Realisation {
+        step: 0.5e-9,
+        points: 2000,
+        seed: 4,
+    };
+    let circuit = programmed.recorded_circuit(of).unwrap();
+    let text = write(&circuit, "p-bits", NoiseStyle::Off, (0.5e-9, 1e-6));
+    let text = text.replace(".tran", "*@ noise off\n.tran");
+    let sources = text
+        .lines()
+        .filter(|l| l.to_lowercase().contains("pwl"))
+        .count();
+    assert_eq!(sources, 3, "{text}");
+    let tau = 5e-9;
+    let (_, realised) = programmed.realised_parameters();
+    let unit = programmed.volts_per_x();
+    let inputs = [(1, unit * realised[0].0), (2, unit * realised[1].0)];
+    let off = [(1, 1.05 * inputs[0].1), (2, inputs[1].1)];
+    // A level that jumps within a step is felt half a step late: steps far below the synapse.
+    let ours = run(&text, Some("implicit-trapezoid"), Some(0.02e-9), 1);
+    let table = |name: &str| match name {
+        "time" => ours.t.clone(),
+        name => column(&ours, name),
+    };
+    let error = synapse_error(tau, &table, &inputs);
+    assert!(error < 0.01, "{error}");
+    assert!(synapse_error(tau, &table, &off) > 0.02);
+    if let Some((_, Some(raw))) = ngspice(&text) {
+        let table = |name: &str| {
+            let k = raw.variables.iter().position(|v| v.0 == name).unwrap();
+            let rows = raw.points.chunks(raw.variables.len());
+            rows.map(|row| row[k]).collect()
+        };
+        let error = synapse_error(tau, &table, &inputs);
+        assert!(error < 0.01, "ngspice {error}");
+        assert!(synapse_error(tau, &table, &off) > 0.02);
+    }
+    let ideal = program(&die(None), &model, Scale::Fixed(1.0)).unwrap();
+    assert!(ideal.recorded_circuit(of).is_err());
+}

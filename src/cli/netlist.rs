@@ -5,25 +5,37 @@ use crate::circuit::Circuit;
 use crate::circuit::spice::{NoiseStyle, write};
 use crate::error::{Error, Result};
 use crate::experiment::Any;
+use crate::hardware::Realisation;
 use crate::study::Prepared;
 use crate::units::{Dimension, parse};
 use std::path::Path;
 
-/// The circuit, a title, and its time constant in seconds.
-fn circuit(export: &Export) -> Result<(Circuit, String, f64)> {
-    match Any::load(&export.file)? {
-        Any::Circuit(experiment) => {
-            let deck = experiment.deck(&[])?;
-            let tau = deck.transient.map_or(1e-9, |t| t.stop / 100.0);
-            Ok((deck.circuit, experiment.title.clone(), tau))
-        }
-        Any::Energy(experiment) => {
-            let title = experiment.title.clone();
-            let prepared = Prepared::new(*experiment)?;
-            let (circuit, tau) = prepared
-                .circuit(export.ideal)
-                .map_err(|e| e.in_file(&export.file))?;
-            Ok((circuit, title, tau))
+/// What is to be written, and its time constant in seconds.
+enum Subject {
+    Circuit(Box<Circuit>, f64),
+    Chip(Box<Prepared>),
+}
+
+impl Subject {
+    fn load(file: &Path) -> Result<(Self, String)> {
+        Ok(match Any::load(file)? {
+            Any::Circuit(experiment) => {
+                let deck = experiment.deck(&[])?;
+                let tau = deck.transient.map_or(1e-9, |t| t.stop / 100.0);
+                let circuit = Subject::Circuit(Box::new(deck.circuit), tau);
+                (circuit, experiment.title.clone())
+            }
+            Any::Energy(experiment) => {
+                let title = experiment.title.clone();
+                (Subject::Chip(Box::new(Prepared::new(*experiment)?)), title)
+            }
+        })
+    }
+
+    fn tau(&self) -> f64 {
+        match self {
+            Subject::Circuit(_, tau) => *tau,
+            Subject::Chip(prepared) => prepared.tau(),
         }
     }
 }
@@ -51,7 +63,8 @@ fn save(path: &Path, text: &str) -> Result<()> {
 
 /// Carries out the command.
 pub(super) fn export(export: &Export) -> Result<()> {
-    let (circuit, title, tau) = circuit(export)?;
+    let (subject, title) = Subject::load(&export.file)?;
+    let tau = subject.tau();
     let step = seconds(export.step.as_ref(), "--step", tau / 100.0)?;
     let stop = seconds(export.stop.as_ref(), "--stop", 100.0 * tau)?;
     let points = (stop / step).ceil() + 1.0;
@@ -71,6 +84,16 @@ pub(super) fn export(export: &Export) -> Result<()> {
             seed: export.seed,
         },
         _ => NoiseStyle::Transient { step },
+    };
+    let recorded = match noise {
+        NoiseStyle::Recorded { step, points, seed } => Some(Realisation { step, points, seed }),
+        _ => None,
+    };
+    let circuit = match subject {
+        Subject::Circuit(circuit, _) => *circuit,
+        Subject::Chip(prepared) => prepared
+            .circuit(export.ideal, recorded)
+            .map_err(|e| e.in_file(&export.file))?,
     };
     let text = write(&circuit, &title, noise, (step, stop));
     match &export.out {

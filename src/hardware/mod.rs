@@ -16,6 +16,6 @@ pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, NONIDEALITIES};
 pub use ledger::{Ledger, Spent};
-pub use program::{ProgramReport, Programmed, Scale, program};
+pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
 pub use readout::Readout;
 pub use topology::{Lattice, Topology};

@@ -44,6 +44,17 @@ pub struct ProgramReport {
     pub nonidealities: Vec<String>,
 }
 
+/// Which realisation of a random process is recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Realisation {
+    /// Time step, s.
+    pub step: f64,
+    /// Number of steps.
+    pub points: usize,
+    /// Seed.
+    pub seed: u64,
+}
+
 /// What the DACs and the mismatch made of the parameters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Realised {
@@ -170,6 +181,18 @@ impl Programmed {
         match &self.chip {
             Chip::Injected(chip) => Some(chip.circuit()),
             Chip::Telegraph(_) => None,
+        }
+    }
+
+    /// The circuit with what it cannot hold replaced by a recording: two-state elements become sources of one realisation of
+    /// their levels. A chip of continuous elements is its own circuit.
+    ///
+    /// # Errors
+    /// p-bits without synapses; a step beyond the synapses' stability limit.
+    pub fn recorded_circuit(&self, of: Realisation) -> Result<crate::circuit::Circuit> {
+        match &self.chip {
+            Chip::Injected(chip) => Ok(chip.circuit().clone()),
+            Chip::Telegraph(chip) => chip.recorded(self.tau(), of),
         }
     }
 

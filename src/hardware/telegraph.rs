@@ -6,19 +6,44 @@
 
 use super::dac::Dac;
 use super::die::Die;
-use super::program::Realised;
-use crate::circuit::Circuit;
-use crate::dynamics::{LevelInput, Levels, Linear, Process};
+use super::program::{Realisation, Realised};
+use crate::circuit::{Circuit, NodeId};
+use crate::dynamics::{
+    Control, Ensemble, LevelInput, Levels, Linear, NormalBits, Process, Setting, Wave, scheme,
+};
 use crate::energy::{Ising, Parameters};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use std::sync::atomic::AtomicBool;
 use uom::si::capacitance::farad;
+use uom::si::electrical_conductance::siemens;
 use uom::si::electrical_resistance::ohm;
-use uom::si::f64::{Capacitance, ElectricalResistance, ThermodynamicTemperature};
+use uom::si::f64::{
+    Capacitance, ElectricalConductance, ElectricalResistance, ThermodynamicTemperature,
+};
 use uom::si::thermodynamic_temperature::kelvin;
+use uom::si::time::second;
 
 const COUPLING: u64 = 4;
 const TAU: u64 = 5;
 const BIAS: u64 = 6;
+
+/// The RC node that feeds a p-bit.
+#[derive(Clone, Copy, Debug)]
+struct Synapse {
+    capacitance: Capacitance,
+    resistance: ElectricalResistance,
+    temperature: ThermodynamicTemperature,
+}
+
+impl Synapse {
+    /// Adds node `name` with its capacitor and resistor to a circuit.
+    fn add(&self, circuit: &mut Circuit, name: &str) -> Result<NodeId> {
+        let node = circuit.node(name)?;
+        circuit.capacitor(node, None, self.capacitance)?;
+        circuit.resistor(node, None, self.resistance, self.temperature)?;
+        Ok(node)
+    }
+}
 
 /// A programmed array of p-bits.
 #[derive(Clone, Debug)]
@@ -32,6 +57,7 @@ pub(super) struct TelegraphChip {
     /// Synapse rate in units of 1/τ0: 0 when inputs are direct.
     synapse_rate: f64,
     volts_per_input: f64,
+    synapse: Option<Synapse>,
     /// Actual over nominal temperature.
     temperature_ratio: f64,
     realised: Realised,
@@ -60,31 +86,26 @@ impl TelegraphChip {
             |i: u64| (die.spread("tau", "nonidealities.tau_sigma") * die.deviate(TAU, i)).exp();
         let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
         let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
+        let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
-            Some((
-                card.get("physics.synapse_tau")?,
-                card.get("physics.synapse_capacitance")?,
-            ))
+            let tau_s = card.get("physics.synapse_tau")?;
+            let c_s = card.get("physics.synapse_capacitance")?;
+            Some(Synapse {
+                capacitance: Capacitance::new::<farad>(c_s),
+                resistance: ElectricalResistance::new::<ohm>(tau_s / c_s),
+                temperature: ThermodynamicTemperature::new::<kelvin>(at),
+            })
         });
 
-        let (mut process, synapse_rate) = match synapse {
+        let (mut process, synapse_rate) = match &synapse {
             None => (bare_process(), 0.0),
-            Some((tau_s, c_s)) => {
+            Some(synapse) => {
                 // In units of I: voltage volts_per_input, time τ0.
                 let mut circuit = Circuit::new();
-                let at = ThermodynamicTemperature::new::<kelvin>(
-                    card.required("physics.temperature") * die.temperature_ratio,
-                );
                 for i in 0..n {
-                    let node = circuit.node(&format!("b{i}"))?;
-                    circuit.capacitor(node, None, Capacitance::new::<farad>(c_s))?;
-                    circuit.resistor(
-                        node,
-                        None,
-                        ElectricalResistance::new::<ohm>(tau_s / c_s),
-                        at,
-                    )?;
+                    synapse.add(&mut circuit, &format!("b{i}"))?;
                 }
+                let tau_s = (synapse.capacitance * synapse.resistance).get::<second>();
                 (
                     circuit.assemble(volts_per_input, tau)?.process().clone(),
                     tau / tau_s,
@@ -113,6 +134,7 @@ impl TelegraphChip {
                 .collect(),
             synapse_rate,
             volts_per_input,
+            synapse,
             temperature_ratio: die.temperature_ratio,
             realised: Realised::default(),
         };
@@ -180,6 +202,57 @@ impl TelegraphChip {
         self.realised = realised;
     }
 
+    /// One realisation of `points` steps as a circuit: every p-bit a source of its recorded ±1 V (node p0, p1 …) that drives
+    /// the synapses (b0, b1 …) through transconductances. Fields and offsets act inside a p-bit, after its synapse.
+    ///
+    /// # Errors
+    /// Instantaneous inputs, which have no circuit; a step beyond the synapses' stability limit.
+    pub(super) fn recorded(&self, tau: f64, of: Realisation) -> Result<Circuit> {
+        let Some(synapse) = &self.synapse else {
+            let expected = "a die whose synapses are on: inputs without synapses have no circuit";
+            return Err(Error::invalid(
+                "hardware",
+                "p-bits of an ideal chip",
+                expected,
+            ));
+        };
+        let n = self.offsets.len();
+        let setting = Setting {
+            step: of.step / tau,
+            clamped: &vec![false; n],
+            stiffness: None,
+            normals: NormalBits::Full,
+        };
+        let stepper = scheme::<f64>("euler-maruyama")?.prepare(&self.process, &setting)?;
+        let mut chain = Ensemble::<f64>::new(of.seed, 0, 1, self.process.nodes, n);
+        let control = Control {
+            interrupted: &AtomicBool::new(false),
+            progress: &|_| {},
+        };
+        let levels = chain.run(&*stepper, 0, of.points, 1, control)?.x;
+        let mut circuit = Circuit::new();
+        let mut outputs = Vec::new();
+        for i in 0..n {
+            let node = circuit.node(&format!("p{i}"))?;
+            let wave = staircase(levels.iter().skip(i).step_by(n), of.step);
+            circuit.voltage_source(Some(node), None, wave)?;
+            outputs.push(node);
+        }
+        let inputs: Vec<NodeId> = (0..n)
+            .map(|i| synapse.add(&mut circuit, &format!("b{i}")))
+            .collect::<Result<_>>()?;
+        // V_b = R g · 1 V is volts_per_input · K.
+        let unit = self.volts_per_input / synapse.resistance.get::<ohm>();
+        for (&(i, j), &(into_i, into_j)) in self.edges.iter().zip(&self.realised.couplings) {
+            for (from, into, value) in [(j, i, into_i), (i, j, into_j)] {
+                let conductance = ElectricalConductance::new::<siemens>(unit * value);
+                let (from, into) = (outputs[from], inputs[into]);
+                circuit.transconductor(from, into, conductance, synapse.temperature, 0.0)?;
+            }
+        }
+        Ok(circuit)
+    }
+
     pub(super) fn process(&self) -> &Process {
         &self.process
     }
@@ -191,6 +264,21 @@ impl TelegraphChip {
     pub(super) fn realised(&self) -> &Realised {
         &self.realised
     }
+}
+
+/// Levels that hold for a step each, in volts; +1 before the first, where a chain starts. A change takes a thousandth of a step.
+fn staircase<'a>(levels: impl Iterator<Item = &'a f32>, step: f64) -> Wave {
+    let mut points = vec![(0.0, 1.0)];
+    let mut before = 1.0;
+    for (k, &level) in levels.enumerate() {
+        let (time, level) = ((k + 1) as f64 * step, f64::from(level));
+        if level != before {
+            points.push((time, before));
+            points.push((time + 1e-3 * step, level));
+            before = level;
+        }
+    }
+    Wave::PiecewiseLinear(points.into())
 }
 
 /// No continuous nodes: inputs are direct.

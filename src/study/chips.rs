@@ -8,7 +8,7 @@ use crate::energy::Model;
 use crate::error::{Error, Result};
 use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
 use crate::hardware::card::card;
-use crate::hardware::{Card, Die, Programmed, Scale, program};
+use crate::hardware::{Card, Die, Programmed, Realisation, Scale, program};
 use crate::sampler::{AnalogSampler, ChainState, GibbsSampler, LangevinSampler, Sampler, StepRule};
 use crate::units::{Dimension, parse};
 use rand::RngExt;
@@ -240,7 +240,7 @@ impl Prepared {
     }
 
     /// τ of the card, seconds; 1 without a card.
-    pub(super) fn tau(&self) -> f64 {
+    pub fn tau(&self) -> f64 {
         self.card
             .as_ref()
             .and_then(|c| c.get("physics.tau"))
@@ -272,11 +272,15 @@ impl Prepared {
         program(die, model, scale)
     }
 
-    /// The programmed chip as a circuit, and its time constant: the die when there is one, unless `ideal`.
+    /// The programmed chip as a circuit: the die when there is one, unless `ideal`. Two-state elements are in it as `recorded`.
     ///
     /// # Errors
-    /// No chip, or one that has no analog netlist.
-    pub fn circuit(&self, ideal: bool) -> Result<(crate::circuit::Circuit, f64)> {
+    /// No chip, or one whose two-state elements need a recording.
+    pub fn circuit(
+        &self,
+        ideal: bool,
+        recorded: Option<Realisation>,
+    ) -> Result<crate::circuit::Circuit> {
         let die = if ideal {
             self.dies.first()
         } else {
@@ -290,12 +294,13 @@ impl Prepared {
             ));
         };
         let programmed = self.program(die, &self.model)?;
-        match programmed.circuit() {
-            Some(circuit) => Ok((circuit.clone(), self.tau())),
-            None => Err(Error::invalid(
+        match (programmed.circuit(), recorded) {
+            (Some(circuit), _) => Ok(circuit.clone()),
+            (None, Some(recorded)) => programmed.recorded_circuit(recorded),
+            (None, None) => Err(Error::invalid(
                 "hardware.model",
                 "a chip of two-state elements",
-                "a chip of capacitors and transconductors: telegraph elements have no SPICE equivalent",
+                "a recording (--noise pwl): nothing in SPICE flips by itself",
             )),
         }
     }
