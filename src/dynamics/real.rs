@@ -376,6 +376,35 @@ mod tests {
         assert!(Real::ln(2.0f32.powi(-33)) < -22.0);
     }
 
+    /// Every pair is √(−2 ln u) (cos θ, sin θ) of its own u and θ, to a few roundings; a coefficient 1e-6 off is not.
+    #[test]
+    fn normal_pairs_are_box_mullers() {
+        fn worst<R: Real>(off: f64) -> f64 {
+            let mut worst: f64 = 0.0;
+            for k in 0..20_000u32 {
+                let hash = |n: u32| k.wrapping_mul(0x9E37_79B9).rotate_left(n) ^ n;
+                let (radius, angle) = ([hash(7), hash(11)], [hash(13), hash(19)]);
+                let u = R::uniform(radius).to_f64();
+                let theta = R::quarter_turn(angle).to_f64() * std::f64::consts::FRAC_PI_2;
+                let flip = if angle[0] >> 31 == 1 { -1.0 } else { 1.0 };
+                let r = flip * (-2.0 * u.ln()).sqrt() * (1.0 + off);
+                let (s, c) = (r * theta.sin(), r * theta.cos());
+                let exact = if angle[0] & 0x4000_0000 != 0 {
+                    (s, c)
+                } else {
+                    (c, s)
+                };
+                let (a, b) = R::normal_pair(radius, angle);
+                let error = (a.to_f64() - exact.0).hypot(b.to_f64() - exact.1);
+                worst = worst.max(error / r.abs().max(0.01));
+            }
+            worst
+        }
+        assert!(worst::<f64>(0.0) < 2e-15, "{:e}", worst::<f64>(0.0));
+        assert!(worst::<f32>(0.0) < 5e-7, "{:e}", worst::<f32>(0.0));
+        assert!(worst::<f64>(1e-6) > 2e-15 && worst::<f32>(1e-6) > 5e-7);
+    }
+
     /// The pair lies on the circle of radius √(−2 ln u), at an angle that runs over the whole turn.
     #[test]
     fn normal_pairs_cover_the_circle() {

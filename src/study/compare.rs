@@ -26,6 +26,9 @@ const P_LIMIT: f64 = 1e-3;
 fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
     let experiment = &prepared.experiment;
     let mut seeds = Seeds::new(experiment.seed, experiment.plan.generator);
+    if experiment.plan.precision == "mixed" {
+        seeds.normals.push_str(" of one 32-bit word each");
+    }
     for die in &prepared.dies {
         if let Some(seed) = die.seed {
             seeds.seeds.insert(format!("die {seed}"), seed);

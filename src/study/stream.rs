@@ -235,6 +235,9 @@ impl Sums {
             let counts = histogram.counts.iter().map(|&c| c as f64);
             arrays.push(("histogram", row(counts.collect())));
             arrays.push(("histogram_edges", row(histogram.edges())));
+            let (below, beyond) = histogram.outside;
+            let outside = vec![below as f64, beyond as f64];
+            arrays.push(("histogram_outside", row(outside)));
         }
         arrays
     }
