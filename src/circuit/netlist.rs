@@ -349,7 +349,7 @@ impl Circuit {
         Ok(())
     }
 
-    fn wrong_kind(&self, id: ElementId, wanted: &str) -> Error {
+    pub(super) fn wrong_kind(&self, id: ElementId, wanted: &str) -> Error {
         Error::invalid("element", format!("element {}", id.0), wanted)
     }
 

@@ -6,8 +6,8 @@ use super::element::NodeId;
 use super::netlist::{ChargeLevel, Circuit};
 use super::rows::Row;
 use crate::dynamics::{
-    Control, Ensemble, NormalBits, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
-    variance_inflation,
+    Control, Ensemble, NormalBits, Process, Scheme, Setting, Shown, Stepper, largest_step, linear,
+    scheme, variance_inflation,
 };
 use crate::error::{Error, Result};
 
@@ -303,8 +303,8 @@ pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<
     let (burn_in, draws) = prepared.horizon(plan);
     let skipped = burn_in / prepared.per_record;
     let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
-    let mut ensemble =
-        Ensemble::<f64>::new(plan.seed, 0, plan.chains, process.nodes, levels).showing_nodes();
+    let mut ensemble = Ensemble::<f64>::new(plan.seed, 0, plan.chains, process.nodes, levels)
+        .showing(Shown::Nodes);
     ensemble.set_values(&initial(assembly, plan)?)?;
     let first = ensemble.values();
     let recorded = ensemble.run(&*stepper, burn_in, draws, prepared.per_record, control)?;

@@ -47,7 +47,7 @@ mod triangle;
 mod walk;
 mod wave;
 
-pub use engine::{Control, Ensemble, Passage, Recorded};
+pub use engine::{Control, Ensemble, Passage, Recorded, Shown};
 pub use euler_maruyama::EulerMaruyama;
 pub use explicit::{Heun, LeimkuhlerMatthews, Shark};
 pub use gibbs::GibbsStepper;

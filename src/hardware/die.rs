@@ -16,10 +16,27 @@ pub const NONIDEALITIES: &[&str] = &[
     "rails",
     "excess_noise",
     "synapse",
+    "capacitance",
+    "weight",
+    "leak",
+    "critical_current",
+    "flux",
 ];
 
 /// Mixed into the die seed, so that a die and a run with one seed share no numbers.
 const DIE_DOMAIN: u64 = 0x6469_6500;
+
+/// How p-bits are described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Two-state elements.
+    #[default]
+    Telegraph,
+    /// Latches of transistors with shot noise.
+    Langevin,
+    /// Latches of transistors that move single charges.
+    Poisson,
+}
 
 /// One fabricated chip.
 #[derive(Clone, Debug)]
@@ -31,6 +48,10 @@ pub struct Die {
     on: Vec<&'static str>,
     /// Actual physical temperature over the card's (the program does not know).
     pub temperature_ratio: f64,
+    /// How its p-bits are described: two-state elements, or latches whose charge flows with shot noise or one by one.
+    pub level: Level,
+    /// Process corner that it came out in (the program does not know); `None`: typical.
+    pub corner: Option<String>,
 }
 
 impl Die {
@@ -61,7 +82,30 @@ impl Die {
             seed,
             on,
             temperature_ratio: 1.0,
+            level: Level::Telegraph,
+            corner: None,
         })
+    }
+
+    /// Puts the die into a process corner of its card.
+    ///
+    /// # Errors
+    /// A corner that the card says nothing about.
+    pub fn in_corner(mut self, corner: &str) -> Result<Self> {
+        let stated = self.card.corners.keys().map(String::as_str);
+        if corner != "TT" && !self.card.corners.contains_key(corner) {
+            let known: Vec<&str> = std::iter::once("TT").chain(stated).collect();
+            let expected = format!("a corner of {}: {}", self.card.name, known.join(", "));
+            return Err(Error::invalid("corner", format!("\"{corner}\""), expected));
+        }
+        self.corner = Some(corner.to_owned());
+        Ok(self)
+    }
+
+    /// What a parameter of the card really is on this die: its corner's value.
+    pub fn actual(&self, key: &str) -> f64 {
+        let value = self.card.at_corner(self.corner.as_deref(), key);
+        value.unwrap_or(0.0)
     }
 
     /// `ideal` or `die-SEED`.
@@ -87,6 +131,11 @@ impl Die {
                 "adc" => "readout.adc_bits",
                 "rails" => "limits.rails",
                 "excess_noise" => "physics.excess_noise",
+                "capacitance" => "nonidealities.capacitance_sigma",
+                "weight" => "nonidealities.weight_sigma",
+                "leak" => "nonidealities.leak",
+                "critical_current" => "nonidealities.critical_current_sigma",
+                "flux" => "nonidealities.flux_offset",
                 _ => "nonidealities.synapse",
             };
             self.card.get(key).is_some()

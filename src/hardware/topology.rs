@@ -168,6 +168,12 @@ impl Lattice {
         found
     }
 
+    /// Length of the wires to the neighbours of an inner node, in pitches: 4 Σ √(a² + b²).
+    pub fn wire_length(&self) -> f64 {
+        let length = |&(a, b): &(i64, i64)| 4.0 * (a as f64).hypot(b as f64);
+        self.rules.iter().map(length).sum()
+    }
+
     /// All joined pairs (i < j), ascending.
     pub fn edges(&self) -> Vec<(usize, usize)> {
         (0..self.width * self.height)

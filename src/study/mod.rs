@@ -9,14 +9,17 @@ mod compare;
 mod coupling_check;
 mod digits;
 mod learn;
+pub mod linear_algebra;
 mod measure;
 mod reference;
 mod sample;
 mod stream;
+mod verify;
 
 pub use chips::Prepared;
 pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
+pub use verify::{Checked, Measurement, Verdict, verify};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
