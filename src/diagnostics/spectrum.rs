@@ -91,6 +91,13 @@ pub struct Lorentzian {
     pub p_value: f64,
 }
 
+impl Lorentzian {
+    /// The one-sided density at `frequency` of draws every `step`, folded at the Nyquist frequency.
+    pub fn density(&self, frequency: f64, step: f64) -> f64 {
+        self.variance * shape(frequency, step, (-step / self.time).exp())
+    }
+}
+
 /// Independent bins under a Hann window lie three apart.
 const APART: usize = 3;
 
