@@ -2,6 +2,7 @@
 //! times and spectra, distances between laws, currents, effective temperature, free energies from work. Traces from real chips or other software can be judged as well as ours.
 
 mod autocovariance;
+mod balance;
 mod blocks;
 mod correlation_time;
 mod discrete_law;
@@ -9,6 +10,7 @@ mod distance;
 mod dwell;
 mod effective_size;
 mod fourier;
+mod modes;
 mod moments;
 mod ranks;
 mod rhat;
@@ -21,6 +23,7 @@ mod temperature;
 mod two_sample;
 mod work;
 
+pub use balance::{Balance, Current, lagged_currents, transition_currents};
 pub use blocks::{Cut, Draws};
 pub use correlation_time::{CorrelationTime, Window, correlation_time};
 pub use discrete_law::{
@@ -30,6 +33,7 @@ pub use discrete_law::{
 pub use distance::{kl_divergence, total_variation, tv_sampling_floor};
 pub use dwell::{Dwells, dwells, two_levels};
 pub use effective_size::{Size, effective_sample_size, effective_size};
+pub use modes::{Mode, mode_weights, nearest};
 pub use moments::{MomentComparison, Moments, compare_moments, first_order_bias, moments};
 pub use rhat::{RHat, nested_rhat, rhat, split_rhat};
 pub use sliced::{Sliced, sliced_wasserstein, wasserstein};
