@@ -9,7 +9,7 @@ mod model;
 mod reader;
 mod schema;
 
-pub use circuit::{CircuitExperiment, Measure};
+pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use energy::{Energy, EnergyKind, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
 pub use schema::{

@@ -60,6 +60,14 @@ impl<'a> Section<'a> {
         Error::invalid(self.key(key), shown(value), expected).in_file(self.file)
     }
 
+    /// Refuses the value of a key that is there.
+    pub(super) fn refused(&self, key: &str, expected: &str) -> Error {
+        match self.table.get(key) {
+            Some(value) => self.invalid(key, value, expected),
+            None => self.missing(key, expected),
+        }
+    }
+
     pub(super) fn missing(&self, key: &str, expected: &str) -> Error {
         Error::invalid(
             self.key(key),
