@@ -18,4 +18,4 @@ pub use die::{Die, NONIDEALITIES};
 pub use ledger::{Ledger, Spent};
 pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
 pub use readout::Readout;
-pub use topology::{Lattice, Topology};
+pub use topology::{Graph, Lattice, Topology};

@@ -6,6 +6,7 @@ use super::injected::InjectedChip;
 use super::ledger::{Ledger, Spent};
 use super::readout::Readout;
 use super::telegraph::TelegraphChip;
+use super::topology::Topology;
 use crate::dynamics::Process;
 use crate::energy::{Ising, Model, Parameters, Parametric, SoftSpin};
 use crate::error::{Error, Result};
@@ -99,6 +100,11 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             format!("{} nodes", model.dim()),
             expected,
         ));
+    }
+    if let Topology::File(path) = &die.card.topology {
+        let value = format!("\"file {path}\"");
+        let expected = "a topology whose file has been read";
+        return Err(Error::invalid("limits.topology", value, expected));
     }
     if let Some(&(i, j)) = edges(model)
         .iter()
