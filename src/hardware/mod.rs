@@ -28,5 +28,5 @@ pub use flux::energies as flux_energies;
 pub use ledger::{Ledger, Spent};
 pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
 pub use readout::Readout;
-pub use topology::{Lattice, Topology};
+pub use topology::{Graph, Lattice, Topology};
 pub use view::View;

@@ -11,6 +11,7 @@ use super::ledger::{Ledger, Spent};
 use super::readout::Readout;
 use super::selected::SelectedChip;
 use super::telegraph::TelegraphChip;
+use super::topology::Topology;
 use super::view::View;
 use crate::circuit::ChargeLevel;
 use crate::dynamics::Process;
@@ -100,6 +101,11 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             format!("{} nodes", model.dim()),
             expected,
         ));
+    }
+    if let Topology::File(path) = &die.card.topology {
+        let value = format!("\"file {path}\"");
+        let expected = "a topology whose file has been read";
+        return Err(Error::invalid("limits.topology", value, expected));
     }
     if let Some(&(i, j)) = edges(model)
         .iter()
