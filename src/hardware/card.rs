@@ -51,6 +51,7 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("limits", "dac_bits", Dimension::Number),
     ("nonidealities", "offset", Dimension::Voltage),
     ("nonidealities", "coupling_sigma", Dimension::Number),
+    ("nonidealities", "coupling_correlation", Dimension::Number),
     ("nonidealities", "tau_sigma", Dimension::Number),
     (
         "nonidealities",
@@ -281,6 +282,10 @@ impl Card {
                 format!("\"{}\"", parameter.value),
                 expected,
             ));
+        }
+        if *name == "coupling_correlation" && parameter.si > 1.0 {
+            let value = format!("\"{}\"", parameter.value);
+            return Err(Error::invalid(key, value, "a number from 0 to 1"));
         }
         self.parameters.insert(key.to_owned(), parameter);
         Ok(())

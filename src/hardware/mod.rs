@@ -5,6 +5,7 @@
 pub mod card;
 mod dac;
 mod die;
+mod divergence;
 mod injected;
 mod ledger;
 mod program;
@@ -15,6 +16,7 @@ pub mod topology;
 pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, NONIDEALITIES};
+pub use divergence::Divergence;
 pub use ledger::{Ledger, Spent};
 pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
 pub use readout::Readout;

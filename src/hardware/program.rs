@@ -2,6 +2,7 @@
 
 use super::card::Kind;
 use super::die::Die;
+use super::divergence::Divergence;
 use super::injected::InjectedChip;
 use super::ledger::{Ledger, Spent};
 use super::readout::Readout;
@@ -42,6 +43,8 @@ pub struct ProgramReport {
     pub no_energy_because: Vec<String>,
     /// Non-idealities that were on.
     pub nonidealities: Vec<String>,
+    /// Exact distances of the realised from the requested law, where they can be computed.
+    pub divergence: Option<Divergence>,
 }
 
 /// Which realisation of a random process is recorded.
@@ -315,6 +318,7 @@ impl Programmed {
             excess_noise_share,
             no_energy_because: self.no_energy_because(),
             nonidealities: self.die.nonidealities(),
+            divergence: self.divergence(),
         }
     }
 

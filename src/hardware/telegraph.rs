@@ -85,7 +85,6 @@ impl TelegraphChip {
         let own_tau =
             |i: u64| (die.spread("tau", "nonidealities.tau_sigma") * die.deviate(TAU, i)).exp();
         let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
-        let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
         let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
             let tau_s = card.get("physics.synapse_tau")?;
@@ -123,11 +122,7 @@ impl TelegraphChip {
             process,
             edges: ising.couplings.edges().to_vec(),
             gains: (0..ising.couplings.edges().len() as u64)
-                .map(|edge| {
-                    let gain =
-                        |direction: u64| 1.0 + sigma * die.deviate(COUPLING, 2 * edge + direction);
-                    (gain(0), gain(1))
-                })
+                .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
             offsets: (0..n as u64)
                 .map(|i| offset * die.deviate(BIAS, i))

@@ -7,16 +7,19 @@ mod chips;
 mod circuits;
 mod compare;
 mod coupling_check;
+mod dice;
 mod digits;
 mod learn;
 mod measure;
 mod reference;
 mod sample;
 mod stream;
+mod sweep;
 
 pub use chips::Prepared;
 pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
+pub use sweep::{Work, check_sweep, run_sweep};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
