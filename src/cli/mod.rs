@@ -7,7 +7,7 @@ mod progress;
 mod verify;
 
 use crate::error::{Error, Result};
-use crate::experiment::{Any, CircuitExperiment, Experiment};
+use crate::experiment::{Any, CircuitExperiment, Experiment, SweepExperiment};
 use crate::record::{RunDirectory, RunRecord};
 use crate::report;
 use crate::study::{self, Prepared, Session};
@@ -103,7 +103,31 @@ fn carry_out(
     match Any::load(&job.file)? {
         Any::Energy(experiment) => carry_out_energy(*experiment, job, common, check, work),
         Any::Circuit(experiment) => carry_out_circuit(*experiment, job, common),
+        Any::Sweep(sweep) => carry_out_sweep(*sweep, job, common, check, work),
     }
+}
+
+fn carry_out_sweep(
+    mut sweep: SweepExperiment,
+    job: &Job,
+    common: &Common,
+    check: fn(&Prepared) -> Result<()>,
+    work: study::Work,
+) -> Result<()> {
+    if let Some(seed) = job.seed {
+        sweep.set_seed(seed);
+    }
+    study::check_sweep(&sweep, check)?;
+    let directory = RunDirectory::create(&output(job), job.resume)?;
+    let terminal = Arc::new(Terminal::new(common.quiet));
+    let session = Session {
+        watch: terminal.clone(),
+        interrupted: progress::interrupt_flag(),
+    };
+    let record = study::run_sweep(&sweep, &directory, &session, work);
+    study::Watch::end(&*terminal);
+    let record = told(record, &directory)?;
+    finish(&record, &directory, common)
 }
 
 fn carry_out_circuit(mut experiment: CircuitExperiment, job: &Job, common: &Common) -> Result<()> {

@@ -25,6 +25,11 @@ impl Subject {
                 let circuit = Subject::Circuit(Box::new(deck.circuit), tau);
                 (circuit, experiment.title.clone())
             }
+            Any::Sweep(sweep) => {
+                let first = sweep.at(&vec![0; sweep.axes.len()])?;
+                let title = format!("{} (the sweep's first point)", first.title);
+                (Subject::Chip(Box::new(Prepared::new(first)?)), title)
+            }
             Any::Energy(experiment) => {
                 let title = experiment.title.clone();
                 (Subject::Chip(Box::new(Prepared::new(*experiment)?)), title)

@@ -106,6 +106,38 @@ pub fn enumerate(energy: &dyn DiscreteEnergy) -> Result<ExactSpins> {
     })
 }
 
+/// P(state) alone of at most [`MAX_SPINS`] spins, in the order of [`ExactSpins::probabilities`]: the states are doubled spin
+/// by spin, E(s_k = −1) − E(s_k = +1) = 2 f_k, which costs one local field a state.
+///
+/// # Errors
+/// More spins than that.
+pub fn probabilities(energy: &dyn DiscreteEnergy) -> Result<Vec<f64>> {
+    let n = energy.dim();
+    if n > MAX_SPINS {
+        let expected = format!("at most {MAX_SPINS} spins to enumerate");
+        return Err(Error::invalid("energy", format!("{n} spins"), expected));
+    }
+    let mut spins = vec![-1i8; n];
+    let mut log_weights = vec![0.0f64];
+    log_weights.reserve(1 << n);
+    for k in 0..n {
+        for index in 0..1usize << k {
+            for (i, s) in spins[..k].iter_mut().enumerate() {
+                *s = if index >> i & 1 == 1 { 1 } else { -1 };
+            }
+            log_weights.push(log_weights[index] + 2.0 * energy.local_field(&spins, k));
+        }
+        spins[..=k].fill(-1);
+    }
+    let top = log_weights
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = log_weights.iter().map(|w| (w - top).exp()).sum();
+    let log_z = top + sum.ln();
+    Ok(log_weights.iter().map(|w| (w - log_z).exp()).collect())
+}
+
 /// Moments of a one- or two-dimensional energy by the trapezoid rule, which converges exponentially for smooth densities
 /// that vanish at the ends. The box is grown until the density at its edge is below 1e-16 of the peak.
 ///

@@ -39,6 +39,13 @@ pub enum EnergyKind {
         fields: Option<Vec<f64>>,
         couplings: Pairs,
     },
+    /// Spins on a lattice with normal fields and couplings: instance `instance` of a spin glass.
+    RandomIsing {
+        topology: String,
+        field_sigma: f64,
+        coupling_sigma: f64,
+        instance: u64,
+    },
     /// Bipartite.
     Rbm {
         visible: usize,
@@ -91,6 +98,7 @@ const KINDS: &[&str] = &[
     "quadratic",
     "soft_spin",
     "ising",
+    "random_ising",
     "rbm",
     "mixture",
     "flux_cells",
@@ -197,6 +205,21 @@ pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
             EnergyKind::Ising {
                 fields,
                 couplings: pairs(s)?,
+            }
+        }
+        "random_ising" => {
+            check(&["topology", "field_sigma", "coupling_sigma", "instance"])?;
+            let words = "a lattice, e.g. \"open 4x3 Z1\"";
+            if s.get("topology").is_none() {
+                return Err(s.missing("topology", words));
+            }
+            let sigma =
+                |key: &str, default: f64| s.within(key, default, |v| v >= 0.0, "of at least 0");
+            EnergyKind::RandomIsing {
+                topology: s.text("topology", "")?,
+                field_sigma: sigma("field_sigma", 0.0)?,
+                coupling_sigma: sigma("coupling_sigma", 1.0)?,
+                instance: s.count("instance", 0, 0)?,
             }
         }
         "rbm" => {

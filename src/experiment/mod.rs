@@ -8,14 +8,16 @@ mod energy;
 mod model;
 mod reader;
 mod schema;
+mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use energy::{Energy, EnergyKind, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
 pub use schema::{
-    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, Plan, ScaleKey,
-    Train,
+    Any, Compare, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, METRICS,
+    Plan, ScaleKey, Train,
 };
+pub use sweep::{Axis, SweepExperiment};
 
 #[cfg(test)]
 mod tests {

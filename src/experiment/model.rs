@@ -3,11 +3,14 @@
 use super::energy::{EnergyKind, Matrix, Pairs};
 use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
+use crate::dynamics::streams::chain_rng;
 use crate::energy::{
     Couplings, FluxCells, Ising, Mixture, Model, Quadratic, SoftSpin, rbm_couplings,
 };
 use crate::error::{Error, Result};
+use crate::hardware::Topology;
 use nalgebra::{DMatrix, DVector};
+use rand_distr::{Distribution, StandardNormal};
 
 /// Rows of a file as a matrix.
 fn matrix(experiment: &Experiment, source: &Matrix, field: &str) -> Result<DMatrix<f64>> {
@@ -124,6 +127,32 @@ fn spread(values: &[f64], n: usize) -> Vec<f64> {
     }
 }
 
+/// Domain of the random numbers of instances.
+const INSTANCE: u64 = 0x696e_7374;
+
+/// h_i ~ N(0, σ_h²) node by node, then J_ij ~ N(0, σ_J²) in the order of the lattice's pairs: a pure function of `instance`.
+fn random_ising(topology: &str, (fields, couplings): (f64, f64), instance: u64) -> Result<Model> {
+    let Topology::Lattice(lattice) = Topology::parse(topology).map_err(|e| e.at("topology"))?
+    else {
+        let expected = "a lattice of a given size, e.g. \"open 4x3 Z1\"";
+        return Err(Error::invalid(
+            "topology",
+            format!("\"{topology}\""),
+            expected,
+        ));
+    };
+    let mut rng = chain_rng(instance, INSTANCE, 0);
+    let mut normal = |sigma: f64| -> f64 {
+        let z: f64 = StandardNormal.sample(&mut rng);
+        sigma * z
+    };
+    let n = lattice.width * lattice.height;
+    let fields = (0..n).map(|_| normal(fields)).collect();
+    let pairs = lattice.edges().into_iter();
+    let list = pairs.map(|(i, j)| (i, j, normal(couplings))).collect();
+    Ok(Model::Ising(Ising::new(fields, Couplings::new(n, list)?)?))
+}
+
 fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
     let stored = stored(experiment)?;
     Ok(match &experiment.energy.kind {
@@ -191,6 +220,12 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
             let graph = Couplings::new(fields.len(), list)?;
             Model::Ising(Ising::new(fields, graph)?)
         }
+        EnergyKind::RandomIsing {
+            topology,
+            field_sigma,
+            coupling_sigma,
+            instance,
+        } => random_ising(topology, (*field_sigma, *coupling_sigma), *instance)?,
         EnergyKind::Rbm {
             visible,
             hidden,

@@ -97,6 +97,14 @@ impl<'a> Section<'a> {
         }
     }
 
+    pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(Value::Boolean(flag)) => Ok(*flag),
+            Some(value) => Err(self.invalid(key, value, "true or false")),
+        }
+    }
+
     pub(super) fn text(&self, key: &str, default: &str) -> Result<String> {
         match self.get(key) {
             None => Ok(default.to_owned()),

@@ -3,6 +3,7 @@
 use super::circuit::CircuitExperiment;
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::reader::{Section, seconds};
+use super::sweep::SweepExperiment;
 use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use crate::training::{Method, OptimiserKind};
@@ -31,6 +32,8 @@ pub struct Experiment {
     pub data: Option<Data>,
     /// Training.
     pub train: Option<Train>,
+    /// What is asked of a comparison.
+    pub compare: Compare,
     /// Where the file was; paths in it are relative to this.
     #[serde(skip)]
     pub file: PathBuf,
@@ -41,6 +44,8 @@ pub struct Experiment {
 pub enum Any {
     /// On an energy.
     Energy(Box<Experiment>),
+    /// On an energy, at many settings.
+    Sweep(Box<SweepExperiment>),
     /// On a netlist.
     Circuit(Box<CircuitExperiment>),
 }
@@ -71,7 +76,10 @@ impl Any {
                 &top,
             )?)));
         }
-        Ok(Any::Energy(Box::new(Experiment::parse(&text, file)?)))
+        if table.contains_key("sweep") {
+            return Ok(Any::Sweep(Box::new(SweepExperiment::new(table, file)?)));
+        }
+        Ok(Any::Energy(Box::new(Experiment::from_table(&table, file)?)))
     }
 }
 
@@ -224,6 +232,31 @@ pub struct Train {
     pub cross_check: CrossCheck,
 }
 
+/// `[compare]`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Compare {
+    /// Metrics that tables over dice and points show; empty: all.
+    pub metrics: Vec<String>,
+    /// Metric → acceptable range, both ends included.
+    pub accept: BTreeMap<String, (Option<f64>, Option<f64>)>,
+}
+
+/// Metrics that can be chosen or bounded.
+pub const METRICS: &[&str] = &[
+    "acceptance",
+    "beta_eff",
+    "clip_fraction",
+    "covariance_error",
+    "exact_kl",
+    "exact_tv",
+    "kl",
+    "label_accuracy",
+    "mean_energy",
+    "mean_error",
+    "tv",
+    "tv_floor",
+];
+
 impl Experiment {
     /// Reads and checks an experiment file.
     ///
@@ -238,18 +271,22 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let table = parse_table(text, file)?;
+        Self::from_table(&parse_table(text, file)?, file)
+    }
+
+    /// As [`Experiment::load`], from a table.
+    pub(super) fn from_table(table: &toml::Table, file: &Path) -> Result<Self> {
         let top = Section {
             file,
             name: String::new(),
-            table: &table,
+            table,
         };
         top.check_keys(
             &[
                 "version", "title", "seed", "energy", "hardware", "plan", "digital", "data",
-                "train",
+                "train", "compare",
             ],
-            &["clamp", "compare", "sweep"],
+            &["clamp", "sweep"],
         )?;
         if top.count("version", 0, 0)? != 1 {
             let value = top
@@ -295,6 +332,10 @@ impl Experiment {
             digital,
             data,
             train,
+            compare: match top.section("compare")? {
+                Some(section) => compare(&section)?,
+                None => Compare::default(),
+            },
             file: file.to_path_buf(),
         };
         if experiment.train.is_some() && experiment.data.is_none() {
@@ -349,6 +390,34 @@ impl Experiment {
     pub fn seconds(&self, time: &str, tau: f64) -> f64 {
         seconds(time, tau)
     }
+}
+
+fn compare(s: &Section<'_>) -> Result<Compare> {
+    s.check_keys(&["metrics", "accept"], &["reference"])?;
+    let metrics = s.words("metrics")?.unwrap_or_default();
+    if let Some(word) = metrics.iter().find(|m| !METRICS.contains(&m.as_str())) {
+        let expected = format!("names among {}", METRICS.join(", "));
+        return Err(s.invalid("metrics", &toml::Value::String(word.clone()), expected));
+    }
+    let mut accept = BTreeMap::new();
+    if let Some(section) = s.section("accept")? {
+        section.check_keys(METRICS, &[])?;
+        for key in section.keys() {
+            let range = match section.get(key) {
+                Some(toml::Value::Array(_)) => match section.numbers(key)?.as_deref() {
+                    Some(&[least, most]) if least <= most => (Some(least), Some(most)),
+                    _ => {
+                        let value = section.get(key).cloned();
+                        let value = value.unwrap_or(toml::Value::Boolean(true));
+                        return Err(section.invalid(key, &value, "[least, most]"));
+                    }
+                },
+                _ => (None, Some(section.float(key, 0.0)?)),
+            };
+            accept.insert(key.to_owned(), range);
+        }
+    }
+    Ok(Compare { metrics, accept })
 }
 
 fn hardware(s: &Section<'_>) -> Result<Hardware> {
@@ -490,7 +559,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,
         generator: Generator::named(&s.word("generator", default, &Generator::names())?)?,
         initial,
-        record: s.word("record", "samples", &["samples", "moments", "both"])?,
+        record: s.word("record", "samples", &["samples", "moments", "both", "none"])?,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,
     })

@@ -66,6 +66,7 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("limits", "states", Dimension::Number),
     ("nonidealities", "offset", Dimension::Voltage),
     ("nonidealities", "coupling_sigma", Dimension::Number),
+    ("nonidealities", "coupling_correlation", Dimension::Number),
     ("nonidealities", "tau_sigma", Dimension::Number),
     (
         "nonidealities",
@@ -272,6 +273,10 @@ fn si(key: &str, parameter: &Parameter) -> Result<f64> {
             format!("\"{}\"", parameter.value),
             expected,
         ));
+    }
+    if *name == "coupling_correlation" && si > 1.0 {
+        let value = format!("\"{}\"", parameter.value);
+        return Err(Error::invalid(key, value, "a number from 0 to 1"));
     }
     Ok(si)
 }

@@ -165,6 +165,22 @@ impl Die {
         }
     }
 
+    /// Gains 1 + σz of the two directions of coupler `edge`, whose errors have the card's correlation ρ (none stated: 0, two
+    /// devices; 1: one device serves both ways): z_1 = ρ z_0 + √(1 − ρ²) z'.
+    pub fn coupler_gains(&self, property: u64, edge: u64) -> (f64, f64) {
+        let sigma = self.spread("coupling", "nonidealities.coupling_sigma");
+        let rho = self
+            .card
+            .get("nonidealities.coupling_correlation")
+            .unwrap_or(0.0);
+        let (first, other) = (
+            self.deviate(property, 2 * edge),
+            self.deviate(property, 2 * edge + 1),
+        );
+        let second = rho * first + (1.0 - rho * rho).sqrt() * other;
+        (1.0 + sigma * first, 1.0 + sigma * second)
+    }
+
     /// The standard normal of one property of one element of this die: a pure function of (die seed, property, element).
     pub fn deviate(&self, property: u64, element: u64) -> f64 {
         let seed = self.seed.unwrap_or(0);

@@ -117,15 +117,12 @@ impl InjectedChip {
             biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(0.0))?);
         }
         let zero = ElectricalConductance::new::<siemens>(0.0);
-        let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
         let (mut couplers, mut gains) = (Vec::new(), Vec::new());
         for (edge, &(i, j)) in energy.couplings.edges().iter().enumerate() {
             let down = circuit.transconductor(nodes[j], nodes[i], zero, physical, excess)?;
             let up = circuit.transconductor(nodes[i], nodes[j], zero, physical, excess)?;
             couplers.push((down, up));
-            let gain =
-                |direction: u64| 1.0 + sigma * die.deviate(COUPLING, 2 * edge as u64 + direction);
-            gains.push((gain(0), gain(1)));
+            gains.push(die.coupler_gains(COUPLING, edge as u64));
         }
         if let Some(rails) = die.limit("rails", "limits.rails") {
             circuit.rails(rails)?;

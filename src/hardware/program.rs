@@ -4,6 +4,7 @@ use super::capacitive::CapacitiveChip;
 use super::card::Kind;
 use super::chip::Chip;
 use super::die::{Die, Level};
+use super::divergence::Divergence;
 use super::flux::FluxChip;
 use super::injected::InjectedChip;
 use super::latch::LatchChip;
@@ -50,6 +51,8 @@ pub struct ProgramReport {
     pub no_energy_because: Vec<String>,
     /// Non-idealities that were on.
     pub nonidealities: Vec<String>,
+    /// Exact distances of the realised from the requested law, where they can be computed.
+    pub divergence: Option<Divergence>,
 }
 
 /// Which realisation of a random process is recorded.
@@ -319,6 +322,7 @@ impl Programmed {
             excess_noise_share: self.chip.excess_noise_share(),
             no_energy_because: self.no_energy_because(),
             nonidealities: self.die.nonidealities(),
+            divergence: self.divergence(),
         }
     }
 

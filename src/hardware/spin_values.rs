@@ -22,14 +22,12 @@ pub(super) struct SpinValues {
 impl SpinValues {
     /// Those of the die for this graph; `volts_per_input` turns its offsets in volts into inputs.
     pub(super) fn new(die: &Die, ising: &Ising, volts_per_input: f64) -> Self {
-        let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
         let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
         let skew = die.actual("physics.skew") / volts_per_input;
         let edges = ising.couplings.edges().to_vec();
-        let gain = |element: u64| 1.0 + sigma * die.deviate(COUPLING, element);
         SpinValues {
             gains: (0..edges.len() as u64)
-                .map(|edge| (gain(2 * edge), gain(2 * edge + 1)))
+                .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
             offsets: (0..ising.fields.len() as u64)
                 .map(|i| skew + offset * die.deviate(BIAS, i))

@@ -87,7 +87,6 @@ impl TelegraphChip {
         };
         let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
         let skew = die.actual("physics.skew") / volts_per_input;
-        let sigma = die.spread("coupling", "nonidealities.coupling_sigma");
         let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
             let tau_s = card.get("physics.synapse_tau")?;
@@ -126,11 +125,7 @@ impl TelegraphChip {
             tau,
             edges: ising.couplings.edges().to_vec(),
             gains: (0..ising.couplings.edges().len() as u64)
-                .map(|edge| {
-                    let gain =
-                        |direction: u64| 1.0 + sigma * die.deviate(COUPLING, 2 * edge + direction);
-                    (gain(0), gain(1))
-                })
+                .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
             offsets: (0..n as u64)
                 .map(|i| skew + offset * die.deviate(BIAS, i))

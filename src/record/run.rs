@@ -1,5 +1,6 @@
 //! `run.json`: everything that happened in a run, as one serde struct.
 
+use super::many::{DiceRecord, SweepRecord};
 use crate::dynamics::{Generator, NORMAL_MAP};
 use crate::sampler::Cost;
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ pub struct ProgramRecord {
     pub no_energy_because: Vec<String>,
     /// Exact total variation between requested and realised Boltzmann laws (small spin models only).
     pub exact_tv: Option<f64>,
+    /// Exact KL(realised ‖ requested) in nats (small spin models, Gaussians).
+    #[serde(default)]
+    pub exact_kl: Option<f64>,
     /// Which non-idealities were on.
     pub nonidealities: Vec<String>,
 }
@@ -282,6 +286,12 @@ pub struct RunRecord {
     pub verdicts: Vec<Verdict>,
     /// Training.
     pub training: Option<TrainingRecord>,
+    /// Many dice of one design.
+    #[serde(default)]
+    pub dice: Option<DiceRecord>,
+    /// All points of a sweep.
+    #[serde(default)]
+    pub sweep: Option<SweepRecord>,
     /// Figures of the study's own.
     #[serde(default)]
     pub charts: Vec<Chart>,

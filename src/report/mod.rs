@@ -1,6 +1,7 @@
 //! Figures and the HTML page, built from a run directory alone, and the table for a terminal.
 
 mod figures;
+mod many;
 mod page;
 mod svg;
 mod table;

@@ -1,7 +1,10 @@
 //! The self-contained page.
 
 use super::figures::Figure;
-use super::table::{cells, comparison_cells, coupling_check, energy_cells, established, losses};
+use super::many::{dice_cells, sweep_cells, yield_words};
+use super::table::{
+    alone, cells, comparison_cells, coupling_check, energy_cells, established, losses,
+};
 use crate::record::RunRecord;
 use crate::units::format_si;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -38,12 +41,13 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             "clipped",
             "own noise",
             "exact TV",
+            "exact KL",
             "energy?",
         ]
         .map(str::to_owned)
         .to_vec(),
     ];
-    for p in &run.program {
+    for p in run.program.iter().filter(|p| alone(run, &p.sampler)) {
         let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3e}"));
         rows.push(vec![
             p.sampler.clone(),
@@ -58,6 +62,7 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             p.clipped.to_string(),
             optional(p.excess_noise_share),
             optional(p.exact_tv),
+            optional(p.exact_kl),
             if p.no_energy_because.is_empty() {
                 "yes".to_owned()
             } else {
@@ -94,10 +99,20 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
             body {
                 h1 { (title) }
                 p { (run.software) ", command " code { (run.command) } "." }
+                @if let Some(sweep) = &run.sweep {
+                    h2 { "The sweep" }
+                    p { "Repetitions and dice are told by their median and its standard error; distributions are in run.json." }
+                    (table(&sweep_cells(sweep)))
+                }
+                @if let Some(dice) = &run.dice {
+                    h2 { "Over " (dice.dice) " dice" }
+                    (table(&dice_cells(dice)))
+                    @if let Some(all) = &dice.accepted { p { (yield_words(dice.dice, all)) } }
+                }
                 @if !run.samplers.is_empty() { h2 { "Samplers" } (table(&cells(run))) }
                 @if !run.verdicts.is_empty() {
                     h2 { "What is established" }
-                    ul { @for v in &run.verdicts {
+                    ul { @for v in run.verdicts.iter().filter(|v| alone(run, &v.claim)) {
                         li {
                             span class=(established(v.established)) { (established(v.established)) } " — " (v.claim) ". " (v.evidence) "."
                             @if let Some(more) = v.more_device_seconds_needed { " About " (format_si(more, "s")) " more device time would settle it." }

@@ -1,11 +1,15 @@
 //! The table that a run prints.
 
+use super::many::{dice_cells, sweep_cells, yield_words};
 use crate::record::{CouplingCheck, Established, Metric, RunRecord};
 use crate::units::format_si;
 use std::collections::BTreeSet;
 
 /// Metrics that still stand side by side.
 const MOST_COLUMNS: usize = 8;
+
+/// Dice that are still told one by one.
+const MOST_DICE: usize = 8;
 
 /// "0.9123 ± 0.0045", digits to fit the error; "(1.03 ± 0.02)e-14" where numbers are far from one.
 pub(super) fn with_error(metric: &Metric) -> String {
@@ -27,6 +31,12 @@ pub(super) fn with_error(metric: &Metric) -> String {
         }
         _ => format!("{:.2e}", metric.value),
     }
+}
+
+/// Whether a sampler is told by itself: many dice are told by their distribution.
+pub(super) fn alone(run: &RunRecord, sampler: &str) -> bool {
+    let few = run.dice.as_ref().is_none_or(|d| d.dice <= MOST_DICE);
+    few || !sampler.starts_with("analog-die-")
 }
 
 /// Joules, or that the card does not state them.
@@ -62,7 +72,8 @@ pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
     header.extend(names.iter().map(|n| (*n).clone()));
     header.extend(["ESS min", "R-hat max", "bias", "device", "wall"].map(str::to_owned));
     let mut rows = vec![header];
-    for s in &run.samplers {
+    // Many dice are told by their distribution.
+    for s in run.samplers.iter().filter(|s| alone(run, &s.name)) {
         let mut row = vec![s.name.clone()];
         row.extend(
             names
@@ -134,7 +145,7 @@ pub(super) fn comparison_cells(run: &RunRecord) -> Vec<Vec<String>> {
         .map(str::to_owned)
         .to_vec(),
     ];
-    for c in &run.comparisons {
+    for c in run.comparisons.iter().filter(|c| alone(run, &c.a)) {
         let unit = if c.metric.ends_with("_error") {
             " s.e."
         } else {
@@ -164,7 +175,8 @@ pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
             .map(str::to_owned)
             .to_vec(),
     ];
-    for s in run.samplers.iter().filter(|s| s.kind == "analog") {
+    let analog = run.samplers.iter().filter(|s| s.kind == "analog");
+    for s in analog.filter(|s| alone(run, &s.name)) {
         let j = &s.energy_joules.joules;
         let all = [j.write, j.sample, j.read, j.host, j.standby];
         // A netlist has no card that could state anything.
@@ -198,7 +210,7 @@ pub(super) fn losses(run: &RunRecord) -> Vec<String> {
         return Vec::new();
     };
     let dies = run.samplers.iter().filter(|s| s.kind == "analog");
-    dies.filter(|s| s.name != ideal.name)
+    dies.filter(|s| s.name != ideal.name && alone(run, &s.name))
         .map(|die| {
             let mut facts = Vec::new();
             for (name, metric) in &die.metrics {
@@ -231,7 +243,18 @@ pub(super) fn losses(run: &RunRecord) -> Vec<String> {
 
 /// The run as text: samplers, energy by category with provenance, comparisons, verdicts, warnings.
 pub fn table(run: &RunRecord) -> String {
-    let mut text = aligned(&cells(run));
+    let mut text = String::new();
+    if let Some(sweep) = &run.sweep {
+        text += &aligned(&sweep_cells(sweep));
+    } else if !run.samplers.is_empty() || run.program.is_empty() {
+        text += &aligned(&cells(run));
+    }
+    if let Some(dice) = &run.dice {
+        text += &format!("\n{}", aligned(&dice_cells(dice)));
+        if let Some(all) = dice.accepted {
+            text += &format!("{}\n", yield_words(dice.dice, &all));
+        }
+    }
     let energy = energy_cells(run);
     if energy.len() > 1 {
         text += &format!("\n{}", aligned(&energy));
@@ -264,7 +287,7 @@ pub fn table(run: &RunRecord) -> String {
     {
         text += &format!("\n{}\n", coupling_check(check));
     }
-    for v in &run.verdicts {
+    for v in run.verdicts.iter().filter(|v| alone(run, &v.claim)) {
         text += &format!(
             "\n[{}] {}: {}",
             established(v.established),

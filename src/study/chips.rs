@@ -80,7 +80,7 @@ impl Prepared {
         if self.experiment.plan.record != "moments" {
             return Ok(());
         }
-        let expected = "samples or both: compare needs the draws (run keeps moments alone)";
+        let expected = "samples, both or none: compare needs the draws (run keeps moments alone)";
         Err(Error::invalid("plan.record", "\"moments\"", expected).in_file(&self.experiment.file))
     }
 

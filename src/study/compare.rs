@@ -3,6 +3,7 @@
 use super::Session;
 use super::agree;
 use super::chips::Prepared;
+use super::dice;
 use super::digits::{classify, generate, paired_difference};
 use super::learn::{cross_check, edges, learn};
 use super::reference::{Reference, exact_reference};
@@ -50,6 +51,8 @@ fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
         comparisons: Vec::new(),
         verdicts: Vec::new(),
         training: None,
+        dice: None,
+        sweep: None,
         charts: Vec::new(),
         warnings: Vec::new(),
     }
@@ -158,19 +161,19 @@ pub fn run(prepared: &Prepared, directory: &RunDirectory, session: &Session) -> 
         only.experiment.digital.clear();
     }
     let warnings = &mut record.warnings;
-    for contender in only.contenders() {
-        record
-            .samplers
-            .push(if only.experiment.plan.record == "moments" {
-                only.streamed_run(&contender, &model, directory, session, warnings)?
-            } else {
-                only.free_run(contender, &model, directory, session, warnings)?
-                    .record
-            });
+    let kept = only.experiment.plan.record.as_str();
+    for contender in only.contenders().into_iter().filter(|_| kept != "none") {
+        record.samplers.push(if kept == "moments" {
+            only.streamed_run(&contender, &model, directory, session, warnings)?
+        } else {
+            only.free_run(contender, &model, directory, session, warnings)?
+                .record
+        });
     }
     only.trajectories(&model, directory, session)?;
     write_landscape(&model, directory)?;
     record.program = program_records(&only, &model)?;
+    add_dice(&only, &mut record);
     directory.write_run(&record)?;
     Ok(record)
 }
@@ -193,29 +196,51 @@ pub fn compare(
     write_parameters(&model, prepared, directory)?;
     record.program = program_records(prepared, &model)?;
 
+    let sampled = prepared.experiment.plan.record != "none";
+    let contenders = prepared.contenders().into_iter().filter(|_| sampled);
+    // What may become the reference runs first; then die by die, so that the draws of many are never held at once.
+    let (dice, others): (Vec<_>, Vec<_>) =
+        contenders.partition(|c| matches!(c, Contender::Chip(k) if *k > 0));
+    let free_run = |contender, record: &mut RunRecord| {
+        prepared.free_run(contender, &model, directory, session, &mut record.warnings)
+    };
     let mut outcomes = Vec::new();
-    for contender in prepared.contenders() {
-        outcomes.push(prepared.free_run(
-            contender,
-            &model,
-            directory,
-            session,
-            &mut record.warnings,
-        )?);
+    for contender in others {
+        outcomes.push(free_run(contender, &mut record)?);
     }
-    let reference = reference(&model, &outcomes, &mut record, directory)?;
-    if let Some(reference) = &reference {
-        for outcome in &mut outcomes {
+    let reference = if sampled {
+        reference(&model, &outcomes, &mut record, directory)?
+    } else {
+        None
+    };
+    let judge = |outcome: &mut Outcome| match &reference {
+        Some(reference) => {
             add_discrete_distances(outcome, reference);
+            let own = (outcome.record.name != reference.name).then(|| against(outcome, reference));
+            own.into_iter().flatten().collect()
         }
-        record.comparisons = outcomes
-            .iter()
-            .filter(|o| o.record.name != reference.name)
-            .flat_map(|o| against(o, reference))
-            .collect();
-        record
-            .verdicts
-            .extend(verdicts(&outcomes, reference, &record.comparisons));
+        None => Vec::new(),
+    };
+    let mut compared: Vec<(usize, Vec<Comparison>, Outcome)> = Vec::new();
+    for mut outcome in outcomes {
+        let rows = judge(&mut outcome);
+        compared.push((order(&outcome.contender), rows, outcome));
+    }
+    for contender in dice {
+        let mut outcome = free_run(contender, &mut record)?;
+        let rows = judge(&mut outcome);
+        outcome.run.samples.x = Vec::new();
+        compared.push((order(&outcome.contender), rows, outcome));
+    }
+    compared.sort_by_key(|c| c.0);
+    let mut outcomes = Vec::new();
+    for (_, rows, outcome) in compared {
+        record.comparisons.extend(rows);
+        outcomes.push(outcome);
+    }
+    if let Some(reference) = &reference {
+        let told = verdicts(&outcomes, reference, &record.comparisons);
+        record.verdicts.extend(told);
     }
     if prepared.experiment.train.is_some() {
         pictures(
@@ -232,8 +257,28 @@ pub fn compare(
         .extend(outcomes.into_iter().map(|o| o.record));
     prepared.trajectories(&model, directory, session)?;
     write_landscape(&model, directory)?;
+    add_dice(prepared, &mut record);
     directory.write_run(&record)?;
     Ok(record)
+}
+
+/// Where a sampler stands in the record: chips first.
+fn order(contender: &Contender) -> usize {
+    match contender {
+        Contender::Chip(k) => *k,
+        Contender::Digital(k) => usize::MAX / 2 + k,
+    }
+}
+
+/// The distribution of the metrics over several dice, with its figures.
+fn add_dice(prepared: &Prepared, record: &mut RunRecord) {
+    let compare = &prepared.experiment.compare;
+    record.dice = dice::summary(record, compare);
+    if let Some(summary) = &record.dice {
+        record
+            .charts
+            .extend(dice::charts(summary, &compare.metrics));
+    }
 }
 
 /// The exact law, else the asymptotically exact sampler with the most draws, whose R-hat is then reported.

@@ -7,6 +7,7 @@ mod chips;
 mod circuits;
 mod compare;
 mod coupling_check;
+mod dice;
 mod digits;
 mod learn;
 pub mod linear_algebra;
@@ -14,11 +15,13 @@ mod measure;
 mod reference;
 mod sample;
 mod stream;
+mod sweep;
 mod verify;
 
 pub use chips::Prepared;
 pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
+pub use sweep::{Work, check_sweep, run_sweep};
 pub use verify::{Checked, Measurement, Verdict, verify};
 
 use std::sync::Arc;

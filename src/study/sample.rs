@@ -18,6 +18,12 @@ use std::time::Instant;
 /// Recorded numbers beyond which draws are thinned when the file does not say how.
 const MOST_VALUES: u64 = 64_000_000;
 
+/// The streams of sampler `k` in a phase: sixteen domains each, those of dice beyond the sixteenth far above all others.
+fn streams_of(k: usize, phase: u64) -> u64 {
+    let k = k as u64;
+    16 * (k % 16) + phase + ((k / 16) << 32)
+}
+
 /// Which sampler of the experiment.
 #[derive(Clone, Debug)]
 pub(super) enum Contender {
@@ -63,7 +69,7 @@ impl Prepared {
                 self.analog(
                     programmed,
                     chains,
-                    16 * *k as u64 + domain,
+                    streams_of(*k, domain),
                     follow,
                     tolerance,
                 )
@@ -72,7 +78,7 @@ impl Prepared {
                 &self.experiment.digital[*k],
                 model,
                 chains,
-                16 * *k as u64 + domain,
+                streams_of(*k, domain),
                 follow,
             ),
         }
@@ -395,37 +401,13 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 dac_step: report.dac_step,
                 clipped: report.clipped,
                 excess_noise_share: report.excess_noise_share,
-                exact_tv: exact_tv(model, &programmed)?,
+                exact_tv: report.divergence.and_then(|d| d.tv),
+                exact_kl: report.divergence.map(|d| d.kl),
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,
             })
         })
         .collect()
-}
-
-/// Total variation between the requested law and that of the symmetrised realised couplings, for enumerable spins.
-fn exact_tv(model: &Model, programmed: &crate::hardware::Programmed) -> Result<Option<f64>> {
-    use crate::energy::{Ising, exact};
-    let Model::Ising(asked) = model else {
-        return Ok(None);
-    };
-    if asked.fields.len() > exact::MAX_SPINS {
-        return Ok(None);
-    }
-    let (fields, couplings) = programmed.realised_parameters();
-    let mut graph = asked.couplings.clone();
-    graph.set_values(
-        &couplings
-            .iter()
-            .map(|(a, b)| 0.5 * (a + b))
-            .collect::<Vec<_>>(),
-    )?;
-    let realised = Ising::new(fields.to_vec(), graph)?;
-    let (p, q) = (
-        exact::enumerate(asked)?.probabilities,
-        exact::enumerate(&realised)?.probabilities,
-    );
-    Ok(Some(diagnostics::total_variation(&p, &q)))
 }
 
 /// Adds tv and kl against the exact probabilities, with the sampling floor, to a spin sampler's metrics.

@@ -41,6 +41,8 @@ pub fn run_circuit(
         comparisons: Vec::new(),
         verdicts: Vec::new(),
         training: None,
+        dice: None,
+        sweep: None,
         charts: Vec::new(),
         warnings: experiment.deck(&[])?.warnings,
     };

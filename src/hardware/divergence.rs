@@ -1,0 +1,83 @@
+//! How far the law that a die realises is from the one that was asked for, exactly: no sampling.
+//!
+//! Spins (≤ 20): both Boltzmann laws by enumeration; where the two directions of a coupler differ, the realised energy is
+//! that of their mean, and a synapse's delay is left out. Gaussians: KL = ½[tr(PΣ) − n − ln det(PΣ) + (m−μ)ᵀP(m−μ)] with
+//! N(μ, P⁻¹) asked for and N(m, Σ) the die's stationary law: A m = c, A Σ + Σ Aᵀ = D (rails left out).
+
+use super::program::Programmed;
+use crate::dynamics::linear;
+use crate::energy::{Ising, Model, Quadratic, exact};
+use nalgebra::DVector;
+
+/// Distances of the realised law q from the requested p.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Divergence {
+    /// ½ Σ |p − q|; spins only.
+    pub tv: Option<f64>,
+    /// KL(q ‖ p) in nats.
+    pub kl: f64,
+}
+
+impl Programmed {
+    /// Exact distances of the realised from the requested law; `None` where neither enumeration nor a closed form reaches.
+    pub fn divergence(&self) -> Option<Divergence> {
+        match self.model() {
+            Model::Ising(asked) => self.spins(asked),
+            Model::Quadratic(asked) => self.gaussian(asked),
+            _ => None,
+        }
+    }
+
+    fn spins(&self, asked: &Ising) -> Option<Divergence> {
+        if asked.fields.len() > exact::MAX_SPINS {
+            return None;
+        }
+        let beta = 1.0 / self.die().temperature_ratio;
+        let (fields, couplings) = self.realised_parameters();
+        let mut graph = asked.couplings.clone();
+        let mean = |(a, b): &(f64, f64)| beta * 0.5 * (a + b);
+        graph
+            .set_values(&couplings.iter().map(mean).collect::<Vec<_>>())
+            .ok()?;
+        let fields = fields.iter().map(|h| beta * h).collect();
+        let realised = Ising::new(fields, graph).ok()?;
+        let (p, q) = (
+            exact::probabilities(asked).ok()?,
+            exact::probabilities(&realised).ok()?,
+        );
+        let tv = 0.5 * p.iter().zip(&q).map(|(p, q)| (p - q).abs()).sum::<f64>();
+        let kl = p
+            .iter()
+            .zip(&q)
+            .filter(|(_, q)| **q > 0.0)
+            .map(|(p, q)| q * (q / p).ln());
+        Some(Divergence {
+            tv: Some(tv),
+            kl: kl.sum(),
+        })
+    }
+
+    fn gaussian(&self, asked: &Quadratic) -> Option<Divergence> {
+        let process = self.process();
+        let n = asked.linear().len();
+        if process.nodes != n || process.levels.is_some() {
+            return None;
+        }
+        let a = linear::drift_matrix(process)?;
+        let sigma = linear::lyapunov(&a, &linear::diffusion(process)).ok()?;
+        // The force at zero is M A m.
+        let zero = vec![0.0; n];
+        let mut drift = linear::force(process, &zero, 0.0).as_slice().to_vec();
+        linear::solve_mass_vector(&process.mass, &mut drift);
+        let mean = a.lu().solve(&DVector::from_vec(drift))?;
+        let p = asked.precision();
+        let off = mean - exact::gaussian(asked).mean;
+        let product = p * &sigma;
+        let determinant = product.determinant();
+        let shift = off.dot(&(p * &off));
+        Some(Divergence {
+            tv: None,
+            kl: 0.5 * (product.trace() - n as f64 - determinant.ln() + shift),
+        })
+    }
+}
