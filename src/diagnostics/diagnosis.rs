@@ -275,7 +275,7 @@ fn check(question: &Question) -> Result<()> {
         ));
     }
     if let Some((low, high)) = question.levels
-        && !(low <= high)
+        && (low.is_nan() || high.is_nan() || low > high)
     {
         let expected = "a lower threshold and an upper one";
         return Err(Error::invalid("levels", format!("{low}, {high}"), expected));
