@@ -72,6 +72,12 @@ pub enum Error {
         /// Where and probably why.
         detail: String,
     },
+    /// What was checked is not so.
+    #[error("{claims}")]
+    Contradicted {
+        /// Which claims, in words.
+        claims: String,
+    },
     /// The user asked to stop (Ctrl-C); the run directory can be resumed.
     #[error("interrupted; continue with --resume")]
     Interrupted,

@@ -1,4 +1,4 @@
-//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `netlist`, `report`.
+//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `netlist`, `report`, `diagnose`.
 //!
 //! [`parse`] turns clap's many-line complaints into the one line that every bad input gets.
 
@@ -80,6 +80,15 @@ pub enum Command {
         /// A directory that run, compare or train wrote.
         dir: PathBuf,
     },
+    /// Judge draws from anywhere: mixing, drift, errors, correlation and dwell times, currents, distance from a reference.
+    #[command(
+        after_help = "Example: thermochip diagnose runs/gaussian/samples-analog-die-1.npz --reference runs/gaussian/samples-mala.npz\n\n\
+        FILE is .npz with x[chain, draw, node] (or x[draw, node], x[draw]; optional t[draw] and score[…] = −∇E like x), or .csv or\n\
+        .csv.gz with a draw per row and a node per column (optional header; columns `chain` and `t` are not nodes).\n\
+        A reference .npz may hold `probabilities` of the 2^n states of n two-valued nodes instead of draws (bit i: node i is up).\n\
+        Exit status: 1 where the draws contradict mixing, stationarity or the reference."
+    )]
+    Diagnose(Examination),
 }
 
 /// An experiment and where its results go.
@@ -123,6 +132,31 @@ pub struct Export {
     pub out: Option<PathBuf>,
 }
 
+/// Draws to judge.
+#[derive(Args, Clone, Debug)]
+pub struct Examination {
+    /// The draws (.npz, .csv, .csv.gz).
+    pub file: PathBuf,
+    /// Draws, or exact probabilities, of the law that was meant.
+    #[arg(long, value_name = "FILE2")]
+    pub reference: Option<PathBuf>,
+    /// Centres of modes whose weights are wanted: a CSV with a centre per row.
+    #[arg(long, value_name = "CSV")]
+    pub centres: Option<PathBuf>,
+    /// Hysteresis thresholds of the two levels of an analog trace, for dwell times.
+    #[arg(long, value_name = "LOW,HIGH", value_parser = pair, allow_hyphen_values = true)]
+    pub levels: Option<(f64, f64)>,
+    /// Groups of consecutive chains that started alike, for the nested R-hat.
+    #[arg(long, value_name = "K")]
+    pub superchains: Option<usize>,
+    /// Seed of permutations and simulated nulls.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Directory for diagnosis.json and the figures (default: none is written).
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 impl Job {
     /// `--out`, or `runs/STEM` for `…/STEM.toml`.
     pub fn out(&self) -> PathBuf {
@@ -138,6 +172,12 @@ fn threads(text: &str) -> Result<usize, String> {
         Ok(n) if n > 0 => Ok(n),
         _ => Err("expected a whole number of at least 1".to_owned()),
     }
+}
+
+fn pair(text: &str) -> Result<(f64, f64), String> {
+    let parts = text.split_once(',');
+    let numbers = parts.and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    numbers.ok_or_else(|| "expected two numbers with a comma between".to_owned())
 }
 
 /// Why there is no command to carry out.
@@ -162,7 +202,7 @@ where
     Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            let words = "no command: expected one of models, run, compare, train, netlist, report";
+            let words = "no command: expected one of models, run, compare, train, netlist, report, diagnose";
             Stop::Refuse(format!("{words} (try --help)"))
         }
         _ => Stop::Refuse(one_line(&error.to_string())),
@@ -257,7 +297,7 @@ mod tests {
             ),
             (
                 &[],
-                "no command: expected one of models, run, compare, train, netlist, report (try --help)",
+                "no command: expected one of models, run, compare, train, netlist, report, diagnose (try --help)",
             ),
         ] {
             assert_eq!(refused(words), expected);

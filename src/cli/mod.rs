@@ -1,6 +1,7 @@
 //! The command line: a thin layer over [`crate::study`] and [`crate::report`]; the only place that prints.
 
 pub mod args;
+mod diagnose;
 mod models;
 mod netlist;
 mod progress;
@@ -37,7 +38,7 @@ pub fn main() -> ExitCode {
             eprintln!("error: {}", error.to_string().replace('\n', " "));
             match error {
                 Error::Interrupted => ExitCode::from(130),
-                Error::Diverged { .. } => ExitCode::from(1),
+                Error::Diverged { .. } | Error::Contradicted { .. } => ExitCode::from(1),
                 _ => ExitCode::from(2),
             }
         }
@@ -61,6 +62,7 @@ fn execute(command: &Command, common: &Common) -> Result<bool> {
         Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),
         Command::Train(job) => carry_out(job, common, |_| Ok(()), study::train),
         Command::Netlist(export) => netlist::export(export),
+        Command::Diagnose(examination) => diagnose::examine(examination, common),
         Command::Report { dir } => {
             report::build(dir)?;
             if !common.quiet {

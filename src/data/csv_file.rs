@@ -37,7 +37,7 @@ pub struct Dataset {
     pub test: Vec<usize>,
 }
 
-fn file_error(path: &Path, reason: impl Into<String>) -> Error {
+pub(super) fn file_error(path: &Path, reason: impl Into<String>) -> Error {
     Error::File {
         file: path.to_path_buf(),
         reason: reason.into(),
@@ -45,7 +45,7 @@ fn file_error(path: &Path, reason: impl Into<String>) -> Error {
 }
 
 /// The file's text, unzipped when its name ends in `.gz`.
-fn text(path: &Path) -> Result<String> {
+pub(super) fn text(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(|source| Error::Io {
         path: path.to_path_buf(),
         source,

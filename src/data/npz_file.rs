@@ -23,7 +23,7 @@ pub struct NumberFile {
 }
 
 impl NumberFile {
-    /// Reads all arrays of floats and integers (`f8`, `f4`, `i8`, `i4`).
+    /// Reads all arrays of floats, integers and truth values; arrays of words are passed over.
     ///
     /// # Errors
     /// A file that is missing, corrupt or truncated, or an array of something else.
@@ -53,6 +53,9 @@ impl NumberFile {
             let kind = array.dtype().descr();
             let kind = kind.trim_matches('\'').to_owned();
             let column_major = array.order() == npyz::Order::Fortran && array.shape().len() > 1;
+            if kind.starts_with("|S") || kind.contains('U') {
+                continue;
+            }
             let values: Vec<f64> = match kind.get(1..) {
                 _ if column_major => {
                     return Err(Error::File {
@@ -63,6 +66,15 @@ impl NumberFile {
                 Some("f8") => array.into_vec::<f64>().map_err(bad)?,
                 Some("f4") => widen(array.into_vec::<f32>().map_err(bad)?),
                 Some("i4") => widen(array.into_vec::<i32>().map_err(bad)?),
+                Some("u4") => widen(array.into_vec::<u32>().map_err(bad)?),
+                Some("i2") => widen(array.into_vec::<i16>().map_err(bad)?),
+                Some("u2") => widen(array.into_vec::<u16>().map_err(bad)?),
+                Some("i1") => widen(array.into_vec::<i8>().map_err(bad)?),
+                Some("u1") => widen(array.into_vec::<u8>().map_err(bad)?),
+                Some("b1") => {
+                    let values = array.into_vec::<bool>().map_err(bad)?;
+                    values.into_iter().map(|v| f64::from(u8::from(v))).collect()
+                }
                 Some("i8") => {
                     let values = array.into_vec::<i64>().map_err(bad)?;
                     values.into_iter().map(|v| v as f64).collect()
@@ -71,7 +83,7 @@ impl NumberFile {
                     return Err(Error::File {
                         file: path.to_path_buf(),
                         reason: format!(
-                            "array `{name}` has type {kind}: expected f8, f4, i8 or i4"
+                            "array `{name}` has type {kind}: expected floats, integers or truth values"
                         ),
                     });
                 }
@@ -87,6 +99,12 @@ impl NumberFile {
     /// An array, if it is there.
     pub fn get(&self, name: &str) -> Option<&NumberArray> {
         self.arrays.get(name)
+    }
+
+    /// The only array, where there is just one.
+    pub fn only(&self) -> Option<&NumberArray> {
+        let mut arrays = self.arrays.values();
+        arrays.next().filter(|_| arrays.next().is_none())
     }
 
     fn wrong(&self, reason: String) -> Error {
@@ -153,7 +171,8 @@ impl NumberFile {
             .collect())
     }
 
-    fn absent(&self, name: &str) -> Error {
+    /// That there is no such array, and which there are.
+    pub(super) fn absent(&self, name: &str) -> Error {
         let present: Vec<&str> = self.arrays.keys().map(String::as_str).collect();
         self.wrong(format!(
             "no array `{name}` (it has {})",

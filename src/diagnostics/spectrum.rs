@@ -198,8 +198,8 @@ mod tests {
     /// The fit returns the parameters of a density that is its own law, and calls the fit perfect.
     #[test]
     fn an_exact_density_is_found_again() {
-        let (step, time, variance) = (0.1, 0.7, 2.5);
-        let rho = (-step / time as f64).exp();
+        let (step, time, variance) = (0.1, 0.7f64, 2.5);
+        let rho = (-step / time).exp();
         let frequency: Vec<f64> = (1..=127).map(|k| f64::from(k) / (256.0 * step)).collect();
         let density = frequency
             .iter()

@@ -1,11 +1,13 @@
-//! Figures and the HTML page, built from a run directory alone, and the table for a terminal.
+//! Figures and the HTML page, built from a run directory alone, and the table for a terminal; the same of a diagnosis.
 
+mod diagnosis;
 mod figures;
 mod many;
 mod page;
 mod svg;
 mod table;
 
+pub use diagnosis::{diagnosis_figures, diagnosis_text};
 pub use table::table;
 
 use crate::error::Result;

@@ -110,7 +110,7 @@ pub(super) fn cells(run: &RunRecord) -> Vec<Vec<String>> {
     rows
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {
         rows.iter()
