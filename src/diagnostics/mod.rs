@@ -4,6 +4,7 @@
 mod convergence;
 mod distance;
 mod moments;
+mod products;
 mod streaming;
 mod temperature;
 mod work;
@@ -11,6 +12,7 @@ mod work;
 pub use convergence::{effective_sample_size, split_rhat};
 pub use distance::{kl_divergence, total_variation, tv_sampling_floor};
 pub use moments::{MomentComparison, Moments, compare_moments, first_order_bias, moments};
+pub use products::{Reading, StreamingProducts};
 pub use streaming::{Estimates, Histogram, NodeMoments, StreamingMoments};
-pub use temperature::{pseudo_likelihood_beta, virial_beta};
+pub use temperature::{categorical_beta, pseudo_likelihood_beta, virial_beta};
 pub use work::{FreeEnergy, bennett, jarzynski};
