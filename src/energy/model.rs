@@ -1,6 +1,9 @@
 //! The energies an experiment can name, behind one enum.
 
-use super::{ContinuousEnergy, DiscreteEnergy, Ising, Parameters, Parametric, Quadratic, SoftSpin};
+use super::{
+    ContinuousEnergy, DiscreteEnergy, FactorGraph, Ising, Parameters, Parametric, Quadratic,
+    SoftSpin,
+};
 use crate::error::Result;
 
 /// Any energy of the crate.
@@ -12,6 +15,8 @@ pub enum Model {
     SoftSpin(SoftSpin),
     /// ±1 spins.
     Ising(Ising),
+    /// Factors of spins and categories, of any order.
+    Factors(FactorGraph),
 }
 
 impl Model {
@@ -21,6 +26,7 @@ impl Model {
             Model::Quadratic(e) => e.dim(),
             Model::SoftSpin(e) => e.dim(),
             Model::Ising(e) => e.dim(),
+            Model::Factors(e) => e.dim(),
         }
     }
 
@@ -29,15 +35,23 @@ impl Model {
         match self {
             Model::Quadratic(e) => Some(e),
             Model::SoftSpin(e) => Some(e),
-            Model::Ising(_) => None,
+            Model::Ising(_) | Model::Factors(_) => None,
         }
     }
 
-    /// As an energy of spins, when it is one.
+    /// As an energy of spins in pairs, when it is written as one.
     pub fn discrete(&self) -> Option<&dyn DiscreteEnergy> {
         match self {
             Model::Ising(e) => Some(e),
-            Model::Quadratic(_) | Model::SoftSpin(_) => None,
+            Model::Quadratic(_) | Model::SoftSpin(_) | Model::Factors(_) => None,
+        }
+    }
+
+    /// As a factor graph, when it is written as one.
+    pub fn factors(&self) -> Option<&FactorGraph> {
+        match self {
+            Model::Factors(e) => Some(e),
+            Model::Quadratic(_) | Model::SoftSpin(_) | Model::Ising(_) => None,
         }
     }
 
@@ -46,6 +60,7 @@ impl Model {
             Model::Quadratic(e) => e,
             Model::SoftSpin(e) => e,
             Model::Ising(e) => e,
+            Model::Factors(e) => e,
         }
     }
 }
@@ -60,6 +75,7 @@ impl Parametric for Model {
             Model::Quadratic(e) => e.set_parameters(parameters),
             Model::SoftSpin(e) => e.set_parameters(parameters),
             Model::Ising(e) => e.set_parameters(parameters),
+            Model::Factors(e) => e.set_parameters(parameters),
         }
     }
 

@@ -5,16 +5,17 @@
 
 mod circuit;
 mod energy;
+mod factors;
 mod model;
 mod reader;
 mod schema;
 
 pub use circuit::{CircuitExperiment, Measure};
-pub use energy::{Energy, EnergyKind, Matrix, Pairs};
+pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
 pub use schema::{
-    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, Plan, ScaleKey,
-    Train,
+    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,
+    ScaleKey, Train,
 };
 
 #[cfg(test)]

@@ -217,6 +217,15 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
         EnergyKind::DoubleWell { barrier, dim } => {
             Model::SoftSpin(SoftSpin::double_well(*barrier, *dim)?)
         }
+        EnergyKind::Factors {
+            variables,
+            factors,
+            colouring,
+        } => Model::Factors(super::factors::graph(
+            variables,
+            factors,
+            colouring.as_ref(),
+        )?),
     })
 }
 
@@ -261,6 +270,7 @@ fn copied(model: Model, copies: usize) -> Result<Model> {
             let graph = repeated(&e.couplings)?;
             Model::Ising(Ising::new(e.fields.repeat(copies), graph)?)
         }
+        Model::Factors(e) => Model::Factors(e.repeated(copies)?),
     })
 }
 

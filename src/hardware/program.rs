@@ -4,10 +4,11 @@ use super::card::Kind;
 use super::die::Die;
 use super::injected::InjectedChip;
 use super::ledger::{Ledger, Spent};
+use super::pair_spins::pair_spins;
 use super::readout::Readout;
 use super::telegraph::TelegraphChip;
 use crate::dynamics::Process;
-use crate::energy::{Ising, Model, Parameters, Parametric, SoftSpin};
+use crate::energy::{FactorGraph, Ising, Model, Parameters, Parametric, SoftSpin};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -86,6 +87,9 @@ pub struct Programmed {
 /// # Errors
 /// An energy that this kind of chip cannot hold, more nodes than it has, or a scale that is not positive.
 pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
+    if let Model::Factors(graph) = model {
+        return program(die, &without_auxiliaries(graph)?, scale);
+    }
     let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
     let most = die
         .card
@@ -146,6 +150,9 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         (Kind::InjectedNoise, Model::Ising(_)) => {
             return wrong("a p-bit chip, e.g. \"pbit_cmos_subthreshold\"");
         }
+        (Kind::InjectedNoise | Kind::Telegraph, Model::Factors(_)) => {
+            return wrong("spins in pairs: see pair_spins");
+        }
         (Kind::Telegraph, _) => return wrong("a chip of real variables, e.g. \"soft_spin_cmos\""),
     };
     Ok(Programmed {
@@ -154,6 +161,22 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         ledger: Ledger::new(&die.card),
         die: die.clone(),
     })
+}
+
+/// A factor graph as spins in pairs, if that takes no spins beside its own.
+fn without_auxiliaries(graph: &FactorGraph) -> Result<Model> {
+    let pairs = pair_spins(graph)?;
+    let Some(first) = pairs.auxiliaries.first() else {
+        return Ok(Model::Ising(pairs.ising));
+    };
+    let value = format!(
+        "a product of spins {:?}, which costs an auxiliary spin ({} in all)",
+        first.spins,
+        pairs.auxiliaries.len()
+    );
+    let expected =
+        "spins in pairs on a chip: program the energy that `hardware::pair_spins` makes of it";
+    Err(Error::invalid("energy.factors", value, expected))
 }
 
 /// The coupled pairs of a model.

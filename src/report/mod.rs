@@ -1,5 +1,6 @@
 //! Figures and the HTML page, built from a run directory alone, and the table for a terminal.
 
+mod discrete;
 mod figures;
 mod page;
 mod svg;
