@@ -39,6 +39,51 @@ pub fn pseudo_likelihood_beta(spins: &[f64], fields: &[f64], chains: usize) -> (
     (beta, meat.sqrt() / slope(beta))
 }
 
+/// Maximum pseudo-likelihood β of categories: solves Σ (ℓ_x − ⟨ℓ⟩_β) = 0, with ℓ_k the logits (−E at β = 1) of one variable given
+/// the others, x its state and ⟨·⟩_β the mean under p_k ∝ exp(β ℓ_k).
+///
+/// `chosen` holds (number of states, state) for each reading, chain-major, and `logits` the ℓ of one after the other; the standard
+/// error is the sandwich over `chains` independent chains.
+pub fn categorical_beta(logits: &[f64], chosen: &[(usize, usize)], chains: usize) -> (f64, f64) {
+    let per_chain = (chosen.len() / chains.max(1)).max(1);
+    // Score of every chain, and the sum of the variances of ℓ.
+    let at = |beta: f64| -> (Vec<f64>, f64) {
+        let (mut rest, mut slope) = (logits, 0.0);
+        let scores = chosen.chunks(per_chain).map(|chain| {
+            let mut score = 0.0;
+            for &(states, state) in chain {
+                let (own, others) = rest.split_at(states);
+                rest = others;
+                let most = own.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let (mut z, mut first, mut second) = (0.0, 0.0, 0.0);
+                for l in own {
+                    let (l, w) = (l - most, (beta * (l - most)).exp());
+                    z += w;
+                    first += w * l;
+                    second += w * l * l;
+                }
+                let mean = first / z;
+                score += own[state] - most - mean;
+                slope += second / z - mean * mean;
+            }
+            score
+        });
+        (scores.collect(), slope)
+    };
+    let mut beta: f64 = 1.0;
+    for _ in 0..100 {
+        let (scores, slope) = at(beta);
+        let step = scores.iter().sum::<f64>() / slope.max(1e-300);
+        beta = (beta + step.clamp(-0.5, 0.5)).clamp(-50.0, 50.0);
+        if step.abs() < 1e-12 {
+            break;
+        }
+    }
+    let (scores, slope) = at(beta);
+    let meat: f64 = scores.iter().map(|s| s * s).sum();
+    (beta, meat.sqrt() / slope)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +126,25 @@ mod tests {
             .collect();
         let (b, se) = pseudo_likelihood_beta(&spins, &fields, chains);
         assert!((b - beta).abs() < 5.0 * se && b > 5.0 * se, "{b} {se}");
+    }
+
+    /// Two states with logits ±f are a spin of local field f.
+    #[test]
+    fn categories_of_two_states_are_spins() {
+        let mut rng = Pcg32::seed_from_u64(2);
+        let fields: Vec<f64> = (0..600).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let up: Vec<bool> = fields
+            .iter()
+            .map(|f| rng.random::<f64>() < 1.0 / (1.0 + (-1.6 * f).exp()))
+            .collect();
+        let spins: Vec<f64> = up.iter().map(|&u| if u { 1.0 } else { -1.0 }).collect();
+        let logits: Vec<f64> = fields.iter().flat_map(|&f| [-f, f]).collect();
+        let chosen: Vec<(usize, usize)> = up.iter().map(|&u| (2, usize::from(u))).collect();
+        let a = pseudo_likelihood_beta(&spins, &fields, 60);
+        let b = categorical_beta(&logits, &chosen, 60);
+        assert!(
+            (a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9,
+            "{a:?} {b:?}"
+        );
     }
 }

@@ -44,7 +44,7 @@ struct Sweep<R> {
 }
 
 /// Refuses classes that do not list every spin once, or with two coupled spins in one.
-fn check_classes(classes: &[Vec<usize>], rows: &[Vec<(usize, f64)>]) -> Result<()> {
+pub(super) fn check_classes(classes: &[Vec<usize>], rows: &[Vec<(usize, f64)>]) -> Result<()> {
     let n = rows.len();
     let mut colour = vec![usize::MAX; n];
     for (c, class) in classes.iter().enumerate() {

@@ -1,11 +1,13 @@
 //! Dimensionless energies E(x), with p(x) ∝ exp(−E(x)) at temperature 1.
 //!
 //! Conventions: quadratic E = ½xᵀPx − bᵀx; soft spins E = Σ(j2 x² + j4 x⁴ − b x) − Σ_{i<j} J_ij x_i x_j;
-//! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j)).
-//! Mixtures of Gaussians have E = −log p. This room depends on nothing else in the crate but the error type.
+//! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j));
+//! factors of spins and categories of any order E = −Σ_f W_f[x] Π s; mixtures of Gaussians E = −log p.
+//! This room depends on nothing else in the crate but the error type.
 
 mod couplings;
 pub mod exact;
+mod factors;
 mod flux_cells;
 mod ising;
 mod mixture;
@@ -14,6 +16,9 @@ mod quadratic;
 mod soft_spin;
 
 pub use couplings::Couplings;
+pub use factors::{
+    Domain, Enumeration, Factor, FactorGraph, MAX_CATEGORIES, MAX_STATES, enumerate_factors,
+};
 pub use flux_cells::FluxCells;
 pub use ising::{Ising, rbm_couplings};
 pub use mixture::{Component, Mixture};
@@ -60,7 +65,8 @@ pub trait Parametric {
     fn add_statistics(&self, x: &[f64], sum: &mut Parameters);
 }
 
-/// Trainable numbers of a pairwise energy: one field per node, one coupling per edge (edge order of [`Couplings`]).
+/// Trainable numbers of a pairwise energy: one field per node, one coupling per edge (edge order of [`Couplings`]). Of a factor
+/// graph: every weight, factor by factor, as `couplings`, and no `fields`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Parameters {
     /// b_i (soft spins, quadratic) or h_i (spins).

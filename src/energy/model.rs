@@ -1,8 +1,8 @@
 //! The energies an experiment can name, behind one enum.
 
 use super::{
-    ContinuousEnergy, DiscreteEnergy, FluxCells, Ising, Mixture, Parameters, Parametric, Quadratic,
-    SoftSpin,
+    ContinuousEnergy, DiscreteEnergy, FactorGraph, FluxCells, Ising, Mixture, Parameters,
+    Parametric, Quadratic, SoftSpin,
 };
 use crate::error::{Error, Result};
 
@@ -19,6 +19,8 @@ pub enum Model {
     Mixture(Mixture),
     /// Cells ½ e_L (φ − φ_x)² − e_J cos φ.
     FluxCells(FluxCells),
+    /// Factors of spins and categories, of any order.
+    Factors(FactorGraph),
 }
 
 impl Model {
@@ -30,6 +32,7 @@ impl Model {
             Model::Ising(e) => e.dim(),
             Model::Mixture(e) => e.dim(),
             Model::FluxCells(e) => e.dim(),
+            Model::Factors(e) => e.dim(),
         }
     }
 
@@ -40,17 +43,23 @@ impl Model {
             Model::SoftSpin(e) => Some(e),
             Model::Mixture(e) => Some(e),
             Model::FluxCells(e) => Some(e),
-            Model::Ising(_) => None,
+            Model::Ising(_) | Model::Factors(_) => None,
         }
     }
 
-    /// As an energy of spins, when it is one.
+    /// As an energy of spins in pairs, when it is written as one.
     pub fn discrete(&self) -> Option<&dyn DiscreteEnergy> {
         match self {
             Model::Ising(e) => Some(e),
-            Model::Quadratic(_) | Model::SoftSpin(_) | Model::Mixture(_) | Model::FluxCells(_) => {
-                None
-            }
+            _ => None,
+        }
+    }
+
+    /// As a factor graph, when it is written as one.
+    pub fn factors(&self) -> Option<&FactorGraph> {
+        match self {
+            Model::Factors(e) => Some(e),
+            _ => None,
         }
     }
 
@@ -60,6 +69,7 @@ impl Model {
             Model::Quadratic(e) => Some(e),
             Model::SoftSpin(e) => Some(e),
             Model::Ising(e) => Some(e),
+            Model::Factors(e) => Some(e),
             Model::Mixture(_) | Model::FluxCells(_) => None,
         }
     }
@@ -99,6 +109,7 @@ impl Parametric for Model {
                     "none: a mixture has no fields",
                 ))
             }
+            Model::Factors(e) => e.set_parameters(parameters),
         }
     }
 

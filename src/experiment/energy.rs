@@ -72,6 +72,23 @@ pub enum EnergyKind {
     FourWells,
     /// B Σ (x² − 1)².
     DoubleWell { barrier: f64, dim: usize },
+    /// −Σ_f W_f[x] Π s over spins and categories.
+    Factors {
+        variables: Vec<String>,
+        factors: Vec<FactorEntry>,
+        colouring: Option<Vec<Vec<usize>>>,
+    },
+}
+
+/// An entry of `energy.factors`: `{ nodes, weight }` is −weight Π s over spins, `{ nodes, table }` −table[x], and
+/// `{ nodes, spins, table }` −table[x] Π s.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct FactorEntry {
+    pub nodes: Vec<usize>,
+    pub spins: Vec<usize>,
+    pub weight: Option<f64>,
+    pub table: Option<Vec<f64>>,
 }
 
 /// A matrix: rows in the file, or an array of the same name in an `.npz`.
@@ -104,9 +121,10 @@ const KINDS: &[&str] = &[
     "flux_cells",
     "four_wells",
     "double_well",
+    "factors",
 ];
 /// Kinds of the format that this version does not have.
-const LATER: &[&str] = &["factors", "neural"];
+const LATER: &[&str] = &["neural"];
 
 /// A key or its `_file` form, not both.
 fn inline_or_file<T>(
@@ -283,6 +301,10 @@ pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
         "four_wells" => {
             check(&[])?;
             EnergyKind::FourWells
+        }
+        "factors" => {
+            check(&["variables", "factors", "colouring"])?;
+            super::factors::energy(s)?
         }
         _ => {
             check(&["barrier", "dim"])?;

@@ -5,17 +5,18 @@
 
 mod circuit;
 mod energy;
+mod factors;
 mod model;
 mod reader;
 mod schema;
 mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
-pub use energy::{Energy, EnergyKind, Matrix, Pairs};
+pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
 pub use schema::{
     Any, Compare, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, METRICS,
-    Plan, ScaleKey, Train,
+    MomentEntry, Plan, ScaleKey, Train,
 };
 pub use sweep::{Axis, SweepExperiment};
 

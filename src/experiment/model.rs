@@ -272,6 +272,15 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
         EnergyKind::DoubleWell { barrier, dim } => {
             Model::SoftSpin(SoftSpin::double_well(*barrier, *dim)?)
         }
+        EnergyKind::Factors {
+            variables,
+            factors,
+            colouring,
+        } => Model::Factors(super::factors::graph(
+            variables,
+            factors,
+            colouring.as_ref(),
+        )?),
     })
 }
 
@@ -324,6 +333,7 @@ fn copied(model: Model, copies: usize) -> Result<Model> {
             let expected = "1: a chip holds one mixture";
             return Err(Error::invalid("copies", copies, expected));
         }
+        Model::Factors(e) => Model::Factors(e.repeated(copies)?),
     })
 }
 

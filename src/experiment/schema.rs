@@ -149,6 +149,16 @@ pub enum Initial {
     States(Vec<Vec<f64>>),
 }
 
+/// An entry of a product in `plan.moments`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum MomentEntry {
+    /// `i`: x_i (a spin or a real node).
+    Node(usize),
+    /// `[i, k]`: 1 where category i is k, else 0.
+    State(usize, usize),
+}
+
 /// `[plan]`; times as written.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -164,6 +174,8 @@ pub struct Plan {
     pub generator: Generator,
     pub initial: Initial,
     pub record: String,
+    /// Products whose means are accumulated beside the nodes' moments: a list of entries each.
+    pub moments: Option<Vec<Vec<MomentEntry>>>,
     pub trajectory_nodes: Vec<usize>,
     pub trajectory_period: Option<String>,
 }
@@ -528,6 +540,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "trajectory_nodes",
             "trajectory_period",
             "record",
+            "moments",
         ],
         &[],
     )?;
@@ -541,6 +554,12 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             &toml::Value::Array(Vec::new()),
             "at least one state",
         ));
+    }
+    let record = s.word("record", "samples", &["samples", "moments", "both", "none"])?;
+    let moments = moments(s)?;
+    if let (Some(value), "samples") = (s.get("moments"), record.as_str()) {
+        let expected = "record = \"moments\" or \"both\" beside it";
+        return Err(s.invalid("moments", value, expected));
     }
     let default = Generator::default().name();
     let optional_time = |key: &str| s.get(key).map(|_| s.time(key, "")).transpose();
@@ -559,10 +578,39 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,
         generator: Generator::named(&s.word("generator", default, &Generator::names())?)?,
         initial,
-        record: s.word("record", "samples", &["samples", "moments", "both", "none"])?,
+        record,
+        moments,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,
     })
+}
+
+/// `moments = [[0, 1, 2], [0, [3, 1]], …]`.
+fn moments(s: &Section<'_>) -> Result<Option<Vec<Vec<MomentEntry>>>> {
+    let Some(value) = s.get("moments") else {
+        return Ok(None);
+    };
+    let whole = |v: &toml::Value| v.as_integer().and_then(|i| usize::try_from(i).ok());
+    let entry = |v: &toml::Value| match v.as_array().map(Vec::as_slice) {
+        None => whole(v).map(MomentEntry::Node),
+        Some([node, state]) => Some(MomentEntry::State(whole(node)?, whole(state)?)),
+        Some(_) => None,
+    };
+    let lists = value.as_array().into_iter().flatten();
+    let lists: Option<Vec<Vec<MomentEntry>>> = lists
+        .map(|list| {
+            let entries = list.as_array().filter(|l| !l.is_empty())?;
+            entries.iter().map(entry).collect()
+        })
+        .collect();
+    match lists.filter(|lists| !lists.is_empty()) {
+        Some(lists) => Ok(Some(lists)),
+        None => {
+            let expected =
+                "a list of products, each a list of nodes i or states [i, k] of categories";
+            Err(s.invalid("moments", value, expected))
+        }
+    }
 }
 
 fn digital(s: &Section<'_>) -> Result<Digital> {

@@ -9,6 +9,7 @@ use super::flux::FluxChip;
 use super::injected::InjectedChip;
 use super::latch::LatchChip;
 use super::ledger::{Ledger, Spent};
+use super::pair_spins::pair_spins;
 use super::readout::Readout;
 use super::selected::SelectedChip;
 use super::telegraph::TelegraphChip;
@@ -16,7 +17,7 @@ use super::topology::Topology;
 use super::view::View;
 use crate::circuit::ChargeLevel;
 use crate::dynamics::Process;
-use crate::energy::{Model, Parameters, Parametric};
+use crate::energy::{FactorGraph, Model, Parameters, Parametric};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -91,6 +92,9 @@ pub struct Programmed {
 /// # Errors
 /// An energy that this kind of chip cannot hold, more nodes than it has, or a scale that is not positive.
 pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
+    if let Model::Factors(graph) = model {
+        return program(die, &without_auxiliaries(graph)?, scale);
+    }
     let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
     let most = die
         .card
@@ -168,6 +172,7 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         (_, Model::Quadratic(_) | Model::SoftSpin(_)) => {
             return wrong("a chip of real variables, e.g. \"soft_spin_cmos\"");
         }
+        (_, Model::Factors(_)) => return wrong("spins in pairs: see pair_spins"),
     };
     Ok(Programmed {
         chip,
@@ -175,6 +180,22 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         ledger: Ledger::new(&die.card),
         die: die.clone(),
     })
+}
+
+/// A factor graph as spins in pairs, if that takes no spins beside its own.
+fn without_auxiliaries(graph: &FactorGraph) -> Result<Model> {
+    let pairs = pair_spins(graph)?;
+    let Some(first) = pairs.auxiliaries.first() else {
+        return Ok(Model::Ising(pairs.ising));
+    };
+    let value = format!(
+        "a product of spins {:?}, which costs an auxiliary spin ({} in all)",
+        first.spins,
+        pairs.auxiliaries.len()
+    );
+    let expected =
+        "spins in pairs on a chip: program the energy that `hardware::pair_spins` makes of it";
+    Err(Error::invalid("energy.factors", value, expected))
 }
 
 /// The coupled pairs of a model.

@@ -1,5 +1,6 @@
 //! The figures of a run, each from the arrays in its directory; a figure whose data is absent is not drawn.
 
+use super::discrete::{features, state_number};
 use super::svg::{Mark, Plot, diverging_png, grey_png};
 use crate::diagnostics::Moments;
 use crate::record::{Array, Chart, RunDirectory, RunRecord};
@@ -336,16 +337,16 @@ fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
 }
 
 /// Mean and standard error of each node, from draws: chains as replicates.
-fn node_moments(x: &Array) -> Option<Moments> {
+fn node_moments(x: &Array, domain: Option<&Array>) -> Option<Moments> {
     let [chains, draws, nodes] = x.shape()[..] else {
         return None;
     };
-    Some(crate::diagnostics::moments(
-        &x.values(),
-        chains,
-        draws,
-        nodes,
-    ))
+    let values = x.values();
+    let (values, width) = match domain {
+        Some(domain) => features(&values, &domain.values()),
+        None => (values, nodes),
+    };
+    Some(crate::diagnostics::moments(&values, chains, draws, width))
 }
 
 fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
@@ -360,7 +361,7 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     let of = |name: &str| {
         directory
             .arrays(&format!("samples-{name}.npz"))
-            .and_then(|a| node_moments(a.get("x")?))
+            .and_then(|a| node_moments(a.get("x")?, a.get("domain")))
     };
     let base = match directory
         .arrays("exact.npz")
@@ -431,7 +432,7 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     vec![
         figure(
             "means",
-            "Every node; bars are one standard error, the dashed line is agreement.",
+            "Every node (of a category: every state but the first); bars are one standard error, the dashed line is agreement.",
             means.render(),
         ),
         figure(
@@ -445,7 +446,7 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
 fn probabilities(directory: &RunDirectory, run: &RunRecord) -> Option<Figure> {
     let exact = values(&directory.arrays("exact.npz")?, "probabilities")?;
     let mut plot = Plot::new(
-        "Probability of every spin state",
+        "Probability of every state",
         "exact probability",
         "measured frequency",
     );
@@ -455,13 +456,17 @@ fn probabilities(directory: &RunDirectory, run: &RunRecord) -> Option<Figure> {
         };
         let x = arrays.get("x")?;
         let nodes = *x.shape().last()?;
+        let domain = arrays.get("domain").map(|domain| domain.values());
         let mut counts = vec![0.0; exact.len()];
         let data = x.values();
         for row in data.chunks(nodes) {
-            let index = row
-                .iter()
-                .enumerate()
-                .fold(0, |s, (i, v)| s | (usize::from(*v > 0.0) << i));
+            let index = match &domain {
+                Some(domain) => state_number(row, domain),
+                None => row
+                    .iter()
+                    .enumerate()
+                    .fold(0, |s, (i, v)| s | (usize::from(*v > 0.0) << i)),
+            };
             counts[index] += 1.0;
         }
         let total = (data.len() / nodes) as f64;

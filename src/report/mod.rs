@@ -1,6 +1,7 @@
 //! Figures and the HTML page, built from a run directory alone, and the table for a terminal; the same of a diagnosis.
 
 mod diagnosis;
+mod discrete;
 mod figures;
 mod many;
 mod page;

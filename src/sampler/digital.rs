@@ -106,7 +106,7 @@ impl<R: Compiled> LangevinSampler<R> {
 }
 
 /// Steps and draws of a phase counted in steps.
-fn count(phase: &Phase, step: Option<f64>) -> Result<(u64, u64, u64)> {
+pub(super) fn count(phase: &Phase, step: Option<f64>) -> Result<(u64, u64, u64)> {
     let steps = |horizon: Horizon, name: &str| match horizon {
         Horizon::Steps(steps) => Ok(steps),
         Horizon::Time(time) => step
@@ -135,7 +135,7 @@ fn count(phase: &Phase, step: Option<f64>) -> Result<(u64, u64, u64)> {
 }
 
 /// The result of a digital phase.
-fn finish(
+pub(super) fn finish(
     recorded: Recorded,
     chains: usize,
     nodes: usize,
@@ -158,7 +158,7 @@ fn finish(
     }
 }
 
-fn streams<R: Compiled>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
+pub(super) fn streams<R: Compiled>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
     Some(
         ensemble
             .streams()
@@ -168,7 +168,7 @@ fn streams<R: Compiled>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
     )
 }
 
-fn restore<R: Compiled>(ensemble: &mut Ensemble<R>, state: &ChainState) -> Result<()> {
+pub(super) fn restore<R: Compiled>(ensemble: &mut Ensemble<R>, state: &ChainState) -> Result<()> {
     ensemble.set_values(&state.values)?;
     if let Some(streams) = &state.streams {
         let positions = streams

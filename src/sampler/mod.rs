@@ -2,10 +2,12 @@
 
 mod analog;
 mod digital;
+mod factors;
 mod lower;
 
 pub use analog::{AnalogSampler, StepRule};
 pub use digital::{GibbsSampler, LangevinSampler};
+pub use factors::{FactorSampler, conditionals};
 pub use lower::{langevin_process, spin_process, stiffness};
 
 use crate::energy::Parameters;

@@ -2,14 +2,19 @@
 
 use super::Session;
 use crate::data::{self, Columns, Dataset};
+use crate::diagnostics::Reading;
 use crate::dynamics::streams::chain_rng;
 use crate::dynamics::{NormalBits, Origin};
-use crate::energy::Model;
+use crate::energy::{Domain, Model};
 use crate::error::{Error, Result};
-use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
+use crate::experiment::{
+    Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model,
+};
 use crate::hardware::card::card;
 use crate::hardware::{Card, Die, Level, Programmed, Realisation, Scale, program};
-use crate::sampler::{AnalogSampler, ChainState, GibbsSampler, LangevinSampler, Sampler, StepRule};
+use crate::sampler::{
+    AnalogSampler, ChainState, FactorSampler, GibbsSampler, LangevinSampler, Sampler, StepRule,
+};
 use crate::units::{Dimension, parse};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -173,6 +178,11 @@ impl Prepared {
                 format!("node indices below {n}"),
             ));
         }
+        for (k, product) in plan.moments.iter().flatten().enumerate() {
+            for entry in product {
+                self.check_entry(k, *entry)?;
+            }
+        }
         match &plan.initial {
             Initial::States(states) => {
                 for (k, state) in states.iter().enumerate() {
@@ -183,6 +193,16 @@ impl Prepared {
                             value,
                             format!("{n} values, one per node"),
                         ));
+                    }
+                    let Some(graph) = self.model.factors() else {
+                        continue;
+                    };
+                    for (i, (&value, domain)) in state.iter().zip(graph.domains()).enumerate() {
+                        if domain.state(value).is_none() {
+                            let field = format!("plan.initial[{k}][{i}]");
+                            let expected = format!("a state of variable {i}, a {domain}");
+                            return Err(Error::invalid(field, value, expected));
+                        }
                     }
                 }
             }
@@ -247,6 +267,50 @@ impl Prepared {
             }
         }
         Ok(())
+    }
+
+    /// Refuses an entry of the k-th of `plan.moments` that the model has not.
+    fn check_entry(&self, k: usize, entry: MomentEntry) -> Result<()> {
+        let domain = |i: usize| self.model.factors().map(|graph| graph.domains()[i]);
+        let n = self.model.dim();
+        let refused = |value: String, expected: String| {
+            let field = format!("plan.moments[{k}]");
+            Err(Error::invalid(field, value, expected))
+        };
+        match entry {
+            MomentEntry::Node(i) | MomentEntry::State(i, _) if i >= n => {
+                refused(i.to_string(), format!("node indices below {n}"))
+            }
+            MomentEntry::Node(i) => match domain(i) {
+                Some(Domain::Categorical(_)) => {
+                    let expected = format!("[{i}, state] for node {i}, which is categorical");
+                    refused(i.to_string(), expected)
+                }
+                _ => Ok(()),
+            },
+            MomentEntry::State(i, state) => match domain(i) {
+                Some(Domain::Categorical(states)) if state < states => Ok(()),
+                Some(Domain::Categorical(states)) => {
+                    refused(format!("[{i}, {state}]"), format!("states below {states}"))
+                }
+                _ => {
+                    let expected = format!("{i} alone: node {i} is not categorical");
+                    refused(format!("[{i}, {state}]"), expected)
+                }
+            },
+        }
+    }
+
+    /// `plan.moments`, as they are read from draws.
+    pub(super) fn products(&self) -> Vec<Vec<Reading>> {
+        let reading = |entry: &MomentEntry| match *entry {
+            MomentEntry::Node(i) => Reading::Value(i),
+            MomentEntry::State(i, state) => Reading::Indicator(i, state as f32),
+        };
+        let lists = self.experiment.plan.moments.iter().flatten();
+        lists
+            .map(|product| product.iter().map(reading).collect())
+            .collect()
     }
 
     /// τ of the card, seconds; 1 without a card.
@@ -366,7 +430,12 @@ impl Prepared {
         let streams = self.origin(DIGITAL + domain);
         let tolerance = self.experiment.plan.bias_tolerance;
         Ok(match digital.sampler.as_str() {
-            "gibbs" => Box::new(GibbsSampler::new(model, chains, streams, follow)?),
+            "gibbs" => match model {
+                Model::Factors(graph) => {
+                    Box::new(FactorSampler::new(graph, chains, streams, follow)?)
+                }
+                _ => Box::new(GibbsSampler::new(model, chains, streams, follow)?),
+            },
             "mala" => Box::new(LangevinSampler::<f64>::new(
                 model,
                 chains,
@@ -392,11 +461,17 @@ impl Prepared {
     pub(super) fn initial(&self, chains: usize) -> ChainState {
         let n = self.model.dim();
         let spins = self.model.discrete().is_some();
+        let domains = self.model.factors().map(|graph| graph.domains());
         let values = (0..chains)
             .flat_map(|chain| -> Vec<f64> {
                 let mut rng = chain_rng(self.experiment.seed, INITIAL, chain as u64);
                 match &self.experiment.plan.initial {
                     Initial::States(states) => states[chain % states.len()].clone(),
+                    Initial::Word(word) if word == "zero" && domains.is_some() => domains
+                        .into_iter()
+                        .flatten()
+                        .map(|d| if *d == Domain::Spin { 1.0 } else { 0.0 })
+                        .collect(),
                     Initial::Word(word) if word == "zero" => vec![if spins { 1.0 } else { 0.0 }; n],
                     Initial::Word(word) if word == "data" => {
                         let mut state = vec![0.0; n];
@@ -406,6 +481,11 @@ impl Prepared {
                         }
                         state
                     }
+                    Initial::Word(_) if domains.is_some() => domains
+                        .into_iter()
+                        .flatten()
+                        .map(|d| d.value(rng.random_range(0..d.states()) as u8))
+                        .collect(),
                     Initial::Word(_) if spins => (0..n)
                         .map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 })
                         .collect(),

@@ -8,6 +8,7 @@ use super::digits::{classify, generate, paired_difference};
 use super::learn::{cross_check, edges, learn};
 use super::reference::{Reference, exact_reference};
 use super::sample::{Contender, Outcome, add_discrete_distances, program_records};
+use super::stream;
 use crate::energy::{Model, Parametric};
 use crate::error::Result;
 use crate::record::{
@@ -15,6 +16,7 @@ use crate::record::{
     TrainingRecord, Undecided, Verdict,
 };
 use crate::sampler::{Horizon, Phase};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// R-hat up to which a reference chain counts as mixed (arXiv 1903.08008).
 const RHAT_LIMIT: f64 = 1.01;
@@ -84,6 +86,11 @@ fn write_parameters(model: &Model, prepared: &Prepared, directory: &RunDirectory
             Array::f64(&[3], vec![pixels as f64, labels as f64, hidden as f64]),
         ),
     ];
+    if model.factors().is_some() {
+        // Every weight, factor by factor: there are no fields or edges.
+        let weights = model.parameters().couplings;
+        arrays = vec![("weights", Array::f64(&[weights.len()], weights))];
+    }
     if let Model::SoftSpin(energy) = model {
         arrays.push(("j2", Array::f64(&[energy.j2.len()], energy.j2.clone())));
         arrays.push(("j4", Array::f64(&[energy.j4.len()], energy.j4.clone())));
@@ -215,7 +222,7 @@ pub fn compare(
     };
     let judge = |outcome: &mut Outcome| match &reference {
         Some(reference) => {
-            add_discrete_distances(outcome, reference);
+            add_discrete_distances(&model, outcome, reference);
             let own = (outcome.record.name != reference.name).then(|| against(outcome, reference));
             own.into_iter().flatten().collect()
         }
@@ -241,6 +248,9 @@ pub fn compare(
     if let Some(reference) = &reference {
         let told = verdicts(&outcomes, reference, &record.comparisons);
         record.verdicts.extend(told);
+    }
+    for outcome in &outcomes {
+        moments_against(prepared, &model, outcome, &mut record);
     }
     if prepared.experiment.train.is_some() {
         pictures(
@@ -350,6 +360,37 @@ fn against(outcome: &Outcome, reference: &Reference) -> [Comparison; 2] {
         (&reference.name, &reference.moments),
         bias.as_ref(),
     )
+}
+
+/// `plan.moments` of a sampler against their exact values, where there are any: a comparison and a claim.
+fn moments_against(prepared: &Prepared, model: &Model, outcome: &Outcome, record: &mut RunRecord) {
+    let products = prepared.products();
+    if products.is_empty() {
+        return;
+    }
+    let samples = &outcome.run.samples;
+    let Some((rms, largest, count)) = stream::against_exact(model, &products, samples) else {
+        return;
+    };
+    let name = &outcome.record.name;
+    let p = (2.0 * count as f64 * Normal::standard().sf(largest)).min(1.0);
+    record.comparisons.push(Comparison {
+        a: name.clone(),
+        b: "exact".to_owned(),
+        metric: "moment_error".to_owned(),
+        value: rms,
+        se: None,
+        predicted_bias: None,
+        p_value: Some(p),
+    });
+    record.verdicts.push(Verdict {
+        claim: format!("{name} has the exact means of plan.moments"),
+        established: Established::Decided(p >= P_LIMIT),
+        evidence: format!(
+            "{count} products, rms difference {rms:.2} standard errors, largest {largest:.2}, p-value {p:.2e}"
+        ),
+        more_device_seconds_needed: None,
+    });
 }
 
 /// One claim per sampler: that its law is the reference's, once the predicted bias is taken off.

@@ -1,14 +1,18 @@
 //! What a set of draws says: energies, effective temperature, effective sample sizes, moments.
 //!
 //! Along with each draw's energy E(x) it keeps the virial x·∇E (whose mean is n/β) and δE = ½ΔE − ¼|∇E|², the
-//! first-order change of the energy per unit of step that Euler–Maruyama samples instead of E.
+//! first-order change of the energy per unit of step that Euler–Maruyama samples instead of E. Moments of a factor graph are those
+//! of its features: the spins, and indicators of the categories' states.
 
 use crate::diagnostics::{self, Moments};
-use crate::energy::Model;
+use crate::energy::{FactorGraph, Model};
 use crate::record::Metric;
 use crate::sampler::{Clamp, Run, Samples};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+
+/// Logits from which a factor graph's β is taken, at most about.
+const MOST_LOGITS: usize = 8_000_000;
 
 /// Everything computed from one sampler's draws of one model.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ pub struct Measured {
     pub energy: Vec<f64>,
     /// δE of each draw (continuous models; empty for spins).
     pub delta_energy: Vec<f64>,
-    /// Moments of the free nodes, in the order of `free`.
+    /// Moments of the free nodes, in the order of `free` (of their features, for a factor graph).
     pub moments: Moments,
     /// Indices of the free nodes.
     pub free: Vec<usize>,
@@ -62,7 +66,9 @@ impl Measured {
             .collect();
         let column = |k: usize| per_draw.iter().map(|q| q[k]).collect::<Vec<f64>>();
         let energy = column(0);
-        let beta = if let Some(spins) = model.discrete() {
+        let beta = if let Some(graph) = model.factors() {
+            factor_beta(graph, samples, &free)
+        } else if let Some(spins) = model.discrete() {
             let fields: Vec<f64> = samples
                 .x
                 .par_chunks(nodes)
@@ -83,17 +89,13 @@ impl Measured {
             diagnostics::virial_beta(&virial, free.len())
         };
 
-        let values = select(samples, &free);
+        let (values, width) = features(model, samples, &free);
         let (mut ess_min, mut rhat_max) = (None, None);
         if draws >= 4 && chains >= 2 {
-            let per_node: Vec<(f64, f64)> = (0..free.len())
+            let per_node: Vec<(f64, f64)> = (0..width)
                 .into_par_iter()
                 .map(|k| {
-                    let trace: Vec<f64> = samples
-                        .x
-                        .chunks(nodes)
-                        .map(|x| f64::from(x[free[k]]))
-                        .collect();
+                    let trace: Vec<f64> = values.iter().skip(k).step_by(width).copied().collect();
                     (
                         diagnostics::effective_sample_size(&trace, chains, draws),
                         diagnostics::split_rhat(&trace, chains, draws),
@@ -118,7 +120,7 @@ impl Measured {
             } else {
                 Vec::new()
             },
-            moments: diagnostics::moments(&values, chains, draws, free.len()),
+            moments: diagnostics::moments(&values, chains, draws, width),
             free,
             beta,
             ess_min,
@@ -163,6 +165,40 @@ impl Measured {
     }
 }
 
+/// What moments are taken of, and how many numbers a draw has: the given nodes, or their features for a factor graph.
+pub(super) fn features(model: &Model, samples: &Samples, nodes: &[usize]) -> (Vec<f64>, usize) {
+    let Some(graph) = model.factors() else {
+        return (select(samples, nodes), nodes.len());
+    };
+    let mut features = graph.features();
+    features.retain(|(i, _)| nodes.contains(i));
+    let draws = samples.x.chunks(samples.nodes);
+    let values = draws.flat_map(|x| features.iter().map(|&f| graph.feature(x, f)));
+    (values.collect(), features.len())
+}
+
+/// Pseudo-likelihood β over the free variables, from draws far enough apart to keep the logits few.
+fn factor_beta(graph: &FactorGraph, samples: &Samples, free: &[usize]) -> (f64, f64) {
+    let states = |i: usize| graph.domains()[i].states();
+    let per_draw: usize = free.iter().map(|&i| states(i)).sum();
+    let all = samples.chains * samples.draws * per_draw;
+    let apart = all.div_ceil(MOST_LOGITS).clamp(1, samples.draws.max(1));
+    let (mut logits, mut chosen) = (Vec::new(), Vec::new());
+    let mut x = vec![0u8; samples.nodes];
+    for chain in samples.x.chunks(samples.draws * samples.nodes) {
+        for values in chain.chunks(samples.nodes).step_by(apart) {
+            graph.read(values, &mut x);
+            for &i in free {
+                let first = logits.len();
+                logits.resize(first + states(i), 0.0);
+                graph.local_logits(&mut x, i, &mut logits[first..]);
+                chosen.push((states(i), usize::from(x[i])));
+            }
+        }
+    }
+    diagnostics::categorical_beta(&logits, &chosen, samples.chains)
+}
+
 /// Draws restricted to the given nodes, as f64.
 pub fn select(samples: &Samples, nodes: &[usize]) -> Vec<f64> {
     samples
@@ -193,6 +229,10 @@ pub(super) fn draw_quantities(model: &Model, x: &[f32], free: &[bool]) -> [f64; 
     } else if let Some(energy) = model.discrete() {
         let s: Vec<i8> = x.iter().map(|&v| if v > 0.0 { 1 } else { -1 }).collect();
         [energy.value(&s), 0.0, 0.0]
+    } else if let Some(graph) = model.factors() {
+        let mut states = vec![0u8; x.len()];
+        graph.read(x, &mut states);
+        [graph.value(&states), 0.0, 0.0]
     } else {
         [0.0; 3]
     }

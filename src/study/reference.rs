@@ -1,20 +1,23 @@
 //! What the samples are held against: the exact law where it exists.
 
 use crate::diagnostics::Moments;
-use crate::energy::{Model, exact};
+use crate::energy::{Domain, FactorGraph, MAX_STATES, Model, enumerate_factors, exact};
 
-/// Exact moments, and for small spin models the exact probability of every state.
+/// Most numbers that an exact covariance of a factor graph's features may take to sum, over all states.
+const MOST_SUMS: usize = 1 << 30;
+
+/// Exact moments, and for small discrete models the exact probability of every state.
 #[derive(Debug)]
 pub struct Reference {
     /// `exact` or the name of the sampler that stands in.
     pub name: String,
     /// Mean and covariance; standard errors are zero when exact.
     pub moments: Moments,
-    /// P(state), bit i of the index set when s_i = +1.
+    /// P(state), numbered as [`state_index`] does.
     pub probabilities: Option<Vec<f64>>,
 }
 
-/// The exact law of `model`: closed form, enumeration (≤ 20 spins) or quadrature (1-D, 2-D); `None` where there is none.
+/// The exact law of `model`: closed form, enumeration (≤ 20 spins, or as many states) or quadrature (1-D, 2-D); `None` where there is none.
 pub fn exact_reference(model: &Model) -> Option<Reference> {
     let exact = |mean: Vec<f64>, covariance: Vec<f64>, probabilities| Reference {
         name: "exact".to_owned(),
@@ -74,12 +77,43 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
                 Some(e.probabilities.clone()),
             ))
         }
+        Model::Factors(graph) => {
+            let features = graph.features();
+            let sums = features.len() * features.len();
+            let few = |states: &usize| *states <= MAX_STATES && states * sums <= MOST_SUMS;
+            graph.states().filter(few)?;
+            let e = enumerate_factors(graph, &[]).ok()?;
+            let (mean, covariance) = e.moments(features.len(), |x, values| {
+                for (value, &(i, state)) in values.iter_mut().zip(&features) {
+                    *value = feature_of_state(graph, x, (i, state));
+                }
+            });
+            Some(exact(mean, covariance, Some(e.probabilities)))
+        }
     }
 }
 
-/// Index of a spin state among the 2ⁿ: bit i set when x_i > 0.
-pub fn state_index(x: &[f32]) -> usize {
-    x.iter()
-        .enumerate()
-        .fold(0, |index, (i, &v)| index | (usize::from(v > 0.0) << i))
+/// s_i of a spin, else whether category i is in `state`.
+fn feature_of_state(graph: &FactorGraph, x: &[u8], (i, state): (usize, u8)) -> f64 {
+    match graph.domains()[i] {
+        Domain::Spin => Domain::Spin.value(x[i]),
+        Domain::Categorical(_) => f64::from(u8::from(x[i] == state)),
+    }
+}
+
+/// Number of a joint state of spins (bit i set when x_i > 0), or of a factor graph's variables (the first runs fastest).
+pub fn state_index(model: &Model, x: &[f32]) -> usize {
+    match model.factors() {
+        Some(graph) => {
+            let places = x.iter().zip(graph.domains()).rev();
+            places.fold(0, |index, (&value, domain)| {
+                let state = domain.state(f64::from(value)).unwrap_or(0);
+                index * domain.states() + usize::from(state)
+            })
+        }
+        None => x
+            .iter()
+            .enumerate()
+            .fold(0, |index, (i, &v)| index | (usize::from(v > 0.0) << i)),
+    }
 }

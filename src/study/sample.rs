@@ -7,7 +7,7 @@ use super::measure::Measured;
 use super::reference::{Reference, state_index};
 use super::stream;
 use crate::diagnostics;
-use crate::energy::Model;
+use crate::energy::{Domain, Model};
 use crate::error::Result;
 use crate::experiment::Digital;
 use crate::record::{Array, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord};
@@ -161,19 +161,25 @@ impl Prepared {
         let description = sampler.describe();
         let measured = Measured::new(model, &run.samples, None);
         let s = &run.samples;
-        directory.write_arrays(
-            &format!("samples-{name}.npz"),
-            &[
-                ("x", Array::f32(&[s.chains, s.draws, s.nodes], s.x.clone())),
-                ("t", Array::f64(&[s.draws], s.t.clone())),
-                (
-                    "energy",
-                    Array::f64(&[s.chains, s.draws], measured.energy.clone()),
-                ),
-            ],
-        )?;
+        let mut arrays = vec![
+            ("x", Array::f32(&[s.chains, s.draws, s.nodes], s.x.clone())),
+            ("t", Array::f64(&[s.draws], s.t.clone())),
+            (
+                "energy",
+                Array::f64(&[s.chains, s.draws], measured.energy.clone()),
+            ),
+        ];
+        if let Some(graph) = model.factors() {
+            // What x means: 0 for a spin (±1), K for a category (0..K).
+            let domain = graph.domains().iter().map(|domain| match domain {
+                Domain::Spin => 0.0,
+                Domain::Categorical(states) => *states as f64,
+            });
+            arrays.push(("domain", Array::f64(&[s.nodes], domain.collect())));
+        }
+        directory.write_arrays(&format!("samples-{name}.npz"), &arrays)?;
         if self.experiment.plan.record == "both" {
-            let arrays = stream::moments_of(model, &run.samples);
+            let arrays = stream::moments_of(model, &self.products(), &run.samples);
             directory.write_arrays(&format!("moments-{name}.npz"), &arrays)?;
         }
         let wall_seconds = began.elapsed().as_secs_f64();
@@ -242,7 +248,7 @@ impl Prepared {
         let steps = chains as u64 * steps_estimate(&phase, &*sampler, self);
         session.watch.begin(name, steps);
         sampler.restore(&self.initial(chains))?;
-        let streamed = stream::run(model, &mut *sampler, &phase)?;
+        let streamed = stream::run(model, &self.products(), &mut *sampler, &phase)?;
         session.watch.end();
         directory.write_arrays(&format!("moments-{name}.npz"), &streamed.arrays)?;
         let (draws, metrics) = (streamed.draws, streamed.metrics);
@@ -410,15 +416,15 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
         .collect()
 }
 
-/// Adds tv and kl against the exact probabilities, with the sampling floor, to a spin sampler's metrics.
-pub(super) fn add_discrete_distances(outcome: &mut Outcome, reference: &Reference) {
+/// Adds tv and kl against the exact probabilities, with the sampling floor, to the metrics of a sampler of spins or factors.
+pub(super) fn add_discrete_distances(model: &Model, outcome: &mut Outcome, reference: &Reference) {
     let Some(p) = &reference.probabilities else {
         return;
     };
     let s = &outcome.run.samples;
     let mut counts = vec![0.0; p.len()];
     for x in s.x.chunks(s.nodes) {
-        counts[state_index(x)] += 1.0;
+        counts[state_index(model, x)] += 1.0;
     }
     let total = (s.chains * s.draws) as f64;
     let q: Vec<f64> = counts.iter().map(|c| c / total).collect();

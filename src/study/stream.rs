@@ -1,11 +1,13 @@
 //! Runs that keep moments instead of draws: one phase in blocks, each forgotten when it has been added up.
 //!
 //! A block goes on where the last one ended (chains, streams, clocks and what a scheme remembers), so the sums are those of
-//! the one long run.
+//! the one long run. A factor graph's moments are those of its features (see `measure`), and of the products asked for.
 
-use super::measure::{draw_quantities, mean_over_chains};
-use crate::diagnostics::{self, Estimates, Histogram, NodeMoments, StreamingMoments};
-use crate::energy::{Couplings, Model};
+use super::measure::{draw_quantities, features, mean_over_chains};
+use crate::diagnostics::{
+    self, Estimates, Histogram, NodeMoments, Reading, StreamingMoments, StreamingProducts,
+};
+use crate::energy::{Couplings, MAX_STATES, Model, enumerate_factors};
 use crate::error::{Error, Result};
 use crate::record::{Array, Metric};
 use crate::sampler::{Cost, Horizon, Phase, Run, Sampler, Samples};
@@ -31,14 +33,21 @@ pub(super) struct Streamed {
 }
 
 /// Runs `phase`, which says how far apart its draws are, in blocks.
-pub(super) fn run(model: &Model, sampler: &mut dyn Sampler, phase: &Phase) -> Result<Streamed> {
+pub(super) fn run(
+    model: &Model,
+    products: &[Vec<Reading>],
+    sampler: &mut dyn Sampler,
+    phase: &Phase,
+) -> Result<Streamed> {
     let description = sampler.describe();
     let per_draw = description.chains * description.nodes;
-    in_blocks(model, sampler, phase, (BLOCK / per_draw).max(1) as u64)
+    let per_block = (BLOCK / per_draw).max(1) as u64;
+    in_blocks(model, products, sampler, phase, per_block)
 }
 
 fn in_blocks(
     model: &Model,
+    products: &[Vec<Reading>],
     sampler: &mut dyn Sampler,
     phase: &Phase,
     per_block: u64,
@@ -46,7 +55,7 @@ fn in_blocks(
     let description = sampler.describe();
     let (chains, nodes) = (description.chains, description.nodes);
     let total = draws_of(phase).max(1);
-    let mut sums = Sums::new(model, chains, nodes);
+    let mut sums = Sums::new(model, products, chains, nodes);
     let mut whole: Option<Run> = None;
     while sums.draws() < total {
         let draws = per_block.min(total - sums.draws());
@@ -60,17 +69,59 @@ fn in_blocks(
     let run = whole.ok_or_else(|| Error::invalid("plan.duration", "no draws", "at least one"))?;
     Ok(Streamed {
         metrics: sums.metrics(model),
-        arrays: sums.arrays(),
+        arrays: sums.arrays(model),
         draws: sums.draws(),
         run,
     })
 }
 
 /// The file of moments of draws that were all kept.
-pub(super) fn moments_of(model: &Model, samples: &Samples) -> Vec<(&'static str, Array)> {
-    let mut sums = Sums::new(model, samples.chains, samples.nodes);
+pub(super) fn moments_of(
+    model: &Model,
+    products: &[Vec<Reading>],
+    samples: &Samples,
+) -> Vec<(&'static str, Array)> {
+    let mut sums = Sums::new(model, products, samples.chains, samples.nodes);
     sums.add(model, samples);
-    sums.arrays()
+    sums.arrays(model)
+}
+
+/// How the products asked for compare with their exact means: rms and largest |difference| in standard errors, over the products
+/// that vary; `None` without exact means.
+pub(super) fn against_exact(
+    model: &Model,
+    products: &[Vec<Reading>],
+    samples: &Samples,
+) -> Option<(f64, f64, usize)> {
+    let exact = exact_products(model, products)?;
+    let mut sums = StreamingProducts::new(samples.chains, samples.nodes, products.to_vec());
+    sums.add(&samples.x, samples.draws);
+    let Estimates { value, se } = sums.finish();
+    let numbers = value.iter().zip(&se).zip(&exact);
+    let z: Vec<f64> = numbers
+        .filter(|((_, se), _)| **se > 0.0)
+        .map(|((value, se), exact)| (value - exact) / se)
+        .collect();
+    let rms = (z.iter().map(|z| z * z).sum::<f64>() / z.len().max(1) as f64).sqrt();
+    let largest = z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
+    Some((rms, largest, z.len()))
+}
+
+/// The exact means of products, where the energy's states can be enumerated.
+fn exact_products(model: &Model, products: &[Vec<Reading>]) -> Option<Vec<f64>> {
+    let graph = model.factors()?;
+    graph.states().filter(|&states| states <= MAX_STATES)?;
+    let law = enumerate_factors(graph, &[]).ok()?;
+    let mut values = vec![0.0f32; graph.dim()];
+    let mut mean = |product: &Vec<Reading>| {
+        law.mean(|x| {
+            for ((value, &state), domain) in values.iter_mut().zip(x).zip(graph.domains()) {
+                *value = domain.value(state) as f32;
+            }
+            product.iter().map(|reading| reading.of(&values)).product()
+        })
+    };
+    Some(products.iter().map(&mut mean).collect())
 }
 
 /// Draws that a phase records.
@@ -138,7 +189,10 @@ fn pairs(model: &Model) -> Vec<(usize, usize)> {
 
 /// Everything that is added up.
 struct Sums {
+    /// Of the nodes, or of a factor graph's features.
     moments: StreamingMoments,
+    products: StreamingProducts,
+    asked: Vec<Vec<Reading>>,
     pairs: Vec<(usize, usize)>,
     histogram: Option<Histogram>,
     /// E of every draw, chain by chain.
@@ -149,10 +203,13 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(model: &Model, chains: usize, nodes: usize) -> Self {
+    fn new(model: &Model, products: &[Vec<Reading>], chains: usize, nodes: usize) -> Self {
         let pairs = pairs(model);
+        let width = model.factors().map_or(nodes, |g| g.features().len());
         Sums {
-            moments: StreamingMoments::new(chains, nodes, pairs.clone()),
+            moments: StreamingMoments::new(chains, width, pairs.clone()),
+            products: StreamingProducts::new(chains, nodes, products.to_vec()),
+            asked: products.to_vec(),
             pairs,
             histogram: None,
             energy: vec![Vec::new(); chains],
@@ -166,7 +223,17 @@ impl Sums {
     }
 
     fn add(&mut self, model: &Model, samples: &Samples) {
-        self.moments.add(&samples.x, samples.draws);
+        if model.factors().is_some() {
+            let all: Vec<usize> = (0..self.nodes).collect();
+            let values = features(model, samples, &all).0;
+            let values: Vec<f32> = values.into_iter().map(|v| v as f32).collect();
+            self.moments.add(&values, samples.draws);
+        } else {
+            self.moments.add(&samples.x, samples.draws);
+        }
+        if !self.asked.is_empty() {
+            self.products.add(&samples.x, samples.draws);
+        }
         let free = vec![true; self.nodes];
         let quantities: Vec<[f64; 3]> = samples
             .x
@@ -208,7 +275,7 @@ impl Sums {
         metrics
     }
 
-    fn arrays(&self) -> Vec<(&'static str, Array)> {
+    fn arrays(&self, model: &Model) -> Vec<(&'static str, Array)> {
         let NodeMoments {
             mean,
             variance,
@@ -228,6 +295,18 @@ impl Sums {
         arrays.extend(both("mean", "mean_se", mean));
         arrays.extend(both("variance", "variance_se", variance));
         arrays.extend(both("product", "product_se", product));
+        if let Some(graph) = model.factors() {
+            let features = graph.features().into_iter();
+            let flat = features.flat_map(|(i, state)| [i as f64, f64::from(state)]);
+            let flat: Vec<f64> = flat.collect();
+            arrays.push(("features", Array::f64(&[flat.len() / 2, 2], flat)));
+        }
+        if !self.asked.is_empty() {
+            arrays.extend(both("moment", "moment_se", self.products.finish()));
+            if let Some(exact) = exact_products(model, &self.asked) {
+                arrays.push(("moment_exact", row(exact)));
+            }
+        }
         arrays.push(("pairs", Array::f64(&[self.pairs.len(), 2], flat)));
         let shape = [self.energy.len(), self.draws() as usize];
         arrays.push(("energy", Array::f64(&shape, self.energy.concat())));
@@ -269,8 +348,13 @@ mod tests {
             every: Some(Horizon::Seconds(0.5e-6)),
             clamp: None,
         };
-        let blocks = in_blocks(&model, &mut *chip(&model), &phase, 3).unwrap();
-        let whole = in_blocks(&model, &mut *chip(&model), &phase, 1000).unwrap();
+        let triple = [vec![
+            Reading::Value(0),
+            Reading::Value(1),
+            Reading::Value(1),
+        ]];
+        let blocks = in_blocks(&model, &triple, &mut *chip(&model), &phase, 3).unwrap();
+        let whole = in_blocks(&model, &triple, &mut *chip(&model), &phase, 1000).unwrap();
         assert_eq!((blocks.draws, whole.draws), (10, 10));
         assert_eq!(blocks.run.steps, whole.run.steps);
         let seconds = |s: &Streamed| s.run.cost.device_seconds.unwrap();
