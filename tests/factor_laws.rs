@@ -750,7 +750,7 @@ proptest! {
     #[test]
     fn a_factor_can_be_written_in_many_ways(weight in -2.0..2.0f64, field in -1.0..1.0f64) {
         let sign = |k: usize| if k.count_ones() % 2 == 1 { weight } else { -weight };
-        let half = |k: usize| if k.count_ones() % 2 == 0 { weight } else { -weight };
+        let half = |k: usize| if k.count_ones().is_multiple_of(2) { weight } else { -weight };
         let ways = [
             Factor::product(vec![0, 1, 2], weight),
             Factor::table(vec![0, 1, 2], (0..8).map(sign).collect()),
