@@ -6,6 +6,7 @@
 mod circuit;
 mod energy;
 mod model;
+mod operation;
 mod reader;
 mod schema;
 mod sweep;
@@ -13,9 +14,10 @@ mod sweep;
 pub use circuit::{CircuitExperiment, Measure};
 pub use energy::{Energy, EnergyKind, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
+pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use schema::{
-    Any, Compare, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, METRICS,
-    Plan, ScaleKey, Train,
+    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, Plan, ScaleKey,
+    Train,
 };
 pub use sweep::{Axis, SweepExperiment};
 

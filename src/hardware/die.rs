@@ -1,9 +1,12 @@
 //! Dies: a card with its mismatch drawn from a die seed, or the ideal chip.
 
+use super::calibrate::Calibration;
 use super::card::Card;
+use super::drift::wiener;
 use crate::dynamics::streams::chain_rng;
 use crate::error::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
 
 /// The non-idealities that can be switched one by one, by name.
 pub const NONIDEALITIES: &[&str] = &[
@@ -16,6 +19,7 @@ pub const NONIDEALITIES: &[&str] = &[
     "rails",
     "excess_noise",
     "synapse",
+    "drift",
 ];
 
 /// Mixed into the die seed, so that a die and a run with one seed share no numbers.
@@ -31,6 +35,12 @@ pub struct Die {
     on: Vec<&'static str>,
     /// Actual physical temperature over the card's (the program does not know).
     pub temperature_ratio: f64,
+    /// What a calibration found; programs are then corrected by it.
+    pub calibration: Option<Arc<Calibration>>,
+    /// Seconds since that calibration: offsets drift.
+    pub age: f64,
+    /// Whether offsets are those before calibration, where the card tells them apart.
+    pub(super) raw: bool,
 }
 
 impl Die {
@@ -61,6 +71,9 @@ impl Die {
             seed,
             on,
             temperature_ratio: 1.0,
+            calibration: None,
+            age: 0.0,
+            raw: false,
         })
     }
 
@@ -87,6 +100,7 @@ impl Die {
                 "adc" => "readout.adc_bits",
                 "rails" => "limits.rails",
                 "excess_noise" => "physics.excess_noise",
+                "drift" => "nonidealities.drift",
                 _ => "nonidealities.synapse",
             };
             self.card.get(key).is_some()
@@ -114,6 +128,23 @@ impl Die {
         } else {
             None
         }
+    }
+
+    /// Offset of one element in `unit`s of volts: its mismatch, `z` standard deviations (before calibration the card's `raw_offset`, where it states
+    /// one), and what it has drifted since.
+    pub(super) fn offset(&self, z: f64, element: u64, unit: f64) -> f64 {
+        let raw = "nonidealities.raw_offset";
+        let key = if self.raw && self.card.get(raw).is_some() {
+            raw
+        } else {
+            "nonidealities.offset"
+        };
+        let fixed = self.spread("offset", key) / unit * z;
+        let drift = self.spread("drift", "nonidealities.drift");
+        if drift == 0.0 || self.age == 0.0 {
+            return fixed;
+        }
+        fixed + drift / unit * wiener(self, element, self.age)
     }
 
     /// Gains 1 + σz of the two directions of coupler `edge`, whose errors have the card's correlation ρ (none stated: 0, two

@@ -2,17 +2,22 @@
 //!
 //! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
 
+mod calibrate;
 pub mod card;
 mod dac;
 mod die;
 mod divergence;
+mod drift;
 mod injected;
 mod ledger;
+mod mismatch;
 mod program;
 mod readout;
+mod sweep_fit;
 mod telegraph;
 pub mod topology;
 
+pub use calibrate::{Calibration, CalibrationPlan, calibrate};
 pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, NONIDEALITIES};

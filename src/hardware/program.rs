@@ -139,9 +139,10 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             expected,
         ))
     };
-    let chip = match (die.card.kind, model) {
+    let written = die.corrected(model)?;
+    let chip = match (die.card.kind, &written) {
         (Kind::InjectedNoise, Model::Quadratic(_) | Model::SoftSpin(_)) => {
-            Chip::Injected(Box::new(InjectedChip::new(die, model, scale)?))
+            Chip::Injected(Box::new(InjectedChip::new(die, &written, scale)?))
         }
         (Kind::Telegraph, Model::Ising(ising)) => {
             Chip::Telegraph(Box::new(TelegraphChip::new(die, ising)?))
@@ -260,9 +261,10 @@ impl Programmed {
     /// Wrong lengths or values that are not finite.
     pub fn reprogram(&mut self, parameters: &Parameters) -> Result<Spent> {
         self.model.set_parameters(parameters)?;
+        let written = self.die.corrected(&self.model)?.parameters();
         match &mut self.chip {
-            Chip::Injected(chip) => chip.write(&self.die, parameters)?,
-            Chip::Telegraph(chip) => chip.write(&self.die, parameters),
+            Chip::Injected(chip) => chip.write(&self.die, &written)?,
+            Chip::Telegraph(chip) => chip.write(&self.die, &written),
         }
         Ok(self
             .ledger
