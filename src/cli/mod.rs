@@ -1,6 +1,7 @@
 //! The command line: a thin layer over [`crate::study`] and [`crate::report`]; the only place that prints.
 
 pub mod args;
+mod fit;
 mod models;
 mod netlist;
 mod progress;
@@ -54,6 +55,7 @@ fn execute(command: &Command, common: &Common) -> Result<()> {
         Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),
         Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),
         Command::Train(job) => carry_out(job, common, |_| Ok(()), study::train),
+        Command::Fit(measured) => fit::show(measured, common.json),
         Command::Netlist(export) => netlist::export(export),
         Command::Report { dir } => {
             report::build(dir)?;

@@ -7,6 +7,7 @@ mod moments;
 mod quantile;
 mod streaming;
 mod temperature;
+mod trace;
 mod work;
 
 pub use convergence::{effective_sample_size, split_rhat};
@@ -15,4 +16,5 @@ pub use moments::{MomentComparison, Moments, compare_moments, first_order_bias, 
 pub use quantile::{fraction, quantile};
 pub use streaming::{Estimates, Histogram, NodeMoments, StreamingMoments};
 pub use temperature::{pseudo_likelihood_beta, virial_beta};
+pub use trace::{Estimate, Together, TraceFit, fit_trace, together};
 pub use work::{FreeEnergy, bennett, jarzynski};

@@ -9,6 +9,7 @@ mod compare;
 mod coupling_check;
 mod dice;
 mod digits;
+mod fit;
 mod learn;
 mod measure;
 mod reference;
@@ -16,9 +17,10 @@ mod sample;
 mod stream;
 mod sweep;
 
-pub use chips::Prepared;
+pub use chips::{Prepared, card_of};
 pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
+pub use fit::{FitReport, FitRow, NodeFit, Traces, fit};
 pub use sweep::{Work, check_sweep, run_sweep};
 
 use std::sync::Arc;
