@@ -12,6 +12,9 @@ pub const BOLTZMANN: f64 = 1.380_649e-23;
 /// Elementary charge, C (exact).
 pub const ELEMENTARY_CHARGE: f64 = 1.602_176_634e-19;
 
+/// Flux quantum h/2e, Wb (exact to the digits).
+pub const FLUX_QUANTUM: f64 = 2.067_833_848_461_929e-15;
+
 /// What a quantity measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
@@ -21,6 +24,8 @@ pub enum Dimension {
     Capacitance,
     /// V
     Voltage,
+    /// H
+    Inductance,
     /// Ω
     Resistance,
     /// S
@@ -44,6 +49,7 @@ const UNITS: &[(&str, Dimension)] = &[
     ("s", Dimension::Time),
     ("F", Dimension::Capacitance),
     ("V", Dimension::Voltage),
+    ("H", Dimension::Inductance),
     ("ohm", Dimension::Resistance),
     ("S", Dimension::Conductance),
     ("A", Dimension::Current),
@@ -76,6 +82,7 @@ impl Dimension {
             Dimension::Time => "a time, e.g. \"100 ns\"",
             Dimension::Capacitance => "a capacitance, e.g. \"10 fF\"",
             Dimension::Voltage => "a voltage, e.g. \"200 mV\"",
+            Dimension::Inductance => "an inductance, e.g. \"1 uH\"",
             Dimension::Resistance => "a resistance, e.g. \"10 Mohm\"",
             Dimension::Conductance => "a conductance, e.g. \"100 nS\"",
             Dimension::Current => "a current, e.g. \"0.36 nA\"",
@@ -85,6 +92,12 @@ impl Dimension {
             Dimension::Power => "a power, e.g. \"1 uW\"",
             Dimension::Number => "a number without unit, e.g. \"0.05\" or \"5 %\"",
         }
+    }
+
+    /// SI unit; empty for pure numbers.
+    pub fn unit(self) -> &'static str {
+        let own = UNITS.iter().find(|(_, dimension)| *dimension == self);
+        own.map_or("", |(unit, _)| unit)
     }
 
     fn name(self) -> &'static str {
@@ -190,6 +203,11 @@ pub fn parse_device_time(text: &str) -> Result<DeviceTime> {
 
 /// "1.59 nJ" for 1.59e-9 and "J"; three significant digits.
 pub fn format_si(value: f64, unit: &str) -> String {
+    format_digits(value, unit, 3)
+}
+
+/// The same with so many digits.
+pub fn format_digits(value: f64, unit: &str, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value} {unit}");
     }
@@ -203,14 +221,9 @@ pub fn format_si(value: f64, unit: &str) -> String {
         }
     }
     let scaled = value / best.1;
-    let digits = if scaled.abs() >= 100.0 {
-        0
-    } else if scaled.abs() >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{scaled:.digits$} {}{unit}", best.0)
+    let before = 1 + usize::from(scaled.abs() >= 10.0) + usize::from(scaled.abs() >= 100.0);
+    let after = digits.saturating_sub(before);
+    format!("{scaled:.after$} {}{unit}", best.0)
 }
 
 #[cfg(test)]

@@ -368,6 +368,40 @@ fn a_netlist_runs_by_itself() {
     assert!(arrays[0] == arrays[1], "other threads, other bits");
 }
 
+/// `[plan]` chooses the numbers and the generator of a netlist's run, its own `*@` lines are the default, and the record says
+/// which were used.
+#[test]
+fn the_plan_of_a_netlist_chooses_precision_and_generator() {
+    let scratch = tempfile::tempdir().unwrap();
+    let netlist = fs::read_to_string("experiments/johnson.cir").unwrap();
+    let netlist = netlist.replace(".end", "*@ precision mixed\n.end");
+    fs::write(scratch.path().join("j.cir"), netlist).unwrap();
+    let run = |name: &str, plan: &str| {
+        let (file, out) = (scratch.path().join("j.toml"), scratch.path().join(name));
+        let words = format!("version = 1\n[circuit]\nnetlist = \"j.cir\"\n{plan}");
+        fs::write(&file, words).unwrap();
+        thermochip(&["run", text(&file), "--out", text(&out), "--quiet"]);
+        let record = json(&out.join("run.json"));
+        assert_eq!(record["verdicts"][0]["established"], true, "{record}");
+        let precision = record["experiment"]["plan"]["precision"].clone();
+        let said = record["samplers"][0]["facts"]["scheme"].to_string();
+        assert!(said.contains(precision.as_str().unwrap()), "{said}");
+        assert_eq!(
+            record["experiment"]["plan"]["generator"],
+            record["seeds"]["generator"]
+        );
+        let samples = fs::read(out.join("samples-netlist.npz")).unwrap();
+        (precision, record["seeds"]["generator"].clone(), samples)
+    };
+    let own = run("own", "");
+    let single = run("single", "[plan]\nprecision = \"f32\"\n");
+    let chacha = run("chacha", "[plan]\ngenerator = \"chacha8\"\n");
+    assert_eq!((&own.0, &own.1), (&"mixed".into(), &"pcg".into()));
+    assert_eq!((&single.0, &single.1), (&"f32".into(), &"pcg".into()));
+    assert_eq!((&chacha.0, &chacha.1), (&"mixed".into(), &"chacha8".into()));
+    assert!(own.2 != single.2 && own.2 != chacha.2);
+}
+
 /// A programmed chip as a netlist: it reads back here, and its noise sources are written as asked.
 #[test]
 fn a_programmed_chip_is_written_as_a_netlist() {

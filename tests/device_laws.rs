@@ -7,7 +7,7 @@ use thermochip::circuit::{
     ChargeLevel, Circuit, Conductor, Mosfet, NodeId, Row, SmallSignal, linear,
 };
 use thermochip::dynamics::{
-    self as dynamics, Calculus, Control, Ensemble, MasterEquation, NormalBits, Setting, Wave,
+    self as dynamics, Calculus, Control, Ensemble, MasterEquation, NormalBits, Setting, Shown, Wave,
 };
 use thermochip::testing::assertions::agrees;
 use thermochip::testing::transfer::TransferOperator;
@@ -411,7 +411,7 @@ fn telegraph_noise_has_its_lorentzian() {
         .unwrap()
         .prepare(assembly.process(), &setting)
         .unwrap();
-    let mut ensemble = Ensemble::<f64>::new(4, 0, 4096, 1, 1).showing_nodes();
+    let mut ensemble = Ensemble::<f64>::new(4, 0, 4096, 1, 1).showing(Shown::Nodes);
     static RUNNING: AtomicBool = AtomicBool::new(false);
     let control = Control {
         interrupted: &RUNNING,

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use thermochip::circuit::spice::{NoiseStyle, read, read_raw, write};
-use thermochip::circuit::{Plan, SmallSignal, Traces, linear, simulate};
-use thermochip::dynamics::Control;
+use thermochip::circuit::{Plan, Precision, SmallSignal, Traces, linear, simulate};
+use thermochip::dynamics::{Control, Generator};
 use thermochip::units::BOLTZMANN;
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
@@ -15,6 +15,8 @@ fn run(text: &str, scheme: Option<&str>, step: Option<f64>, chains: usize) -> Tr
     let plan = Plan {
         chains,
         seed: 3,
+        generator: Generator::Pcg,
+        precision: Precision::Double,
         scheme: scheme.map(str::to_owned),
         step,
         largest_step: t.largest,
@@ -229,6 +231,8 @@ fn refusal(text: &str) -> String {
     let plan = Plan {
         chains: 1,
         seed: 0,
+        generator: Generator::Pcg,
+        precision: Precision::Double,
         scheme: deck.scheme.clone(),
         step: deck.step,
         largest_step: None,

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use std::sync::atomic::AtomicBool;
 use thermochip::circuit::spice::read;
 use thermochip::circuit::{
-    Balance, Circuit, Conductor, Plan, Role, SmallSignal, balance, simulate,
+    Balance, Circuit, Conductor, Plan, Precision, Role, SmallSignal, balance, simulate,
 };
 use thermochip::diagnostics::{bennett, jarzynski};
 use thermochip::dynamics::{
-    Branch, Calculus, Control, LANES, Law, NormalBits, Process, Row, Setting, Tile, Wave, scheme,
+    Branch, Calculus, Control, Generator, LANES, Law, NormalBits, Process, Row, Setting, Tile,
+    Wave, scheme,
 };
 use thermochip::testing::assertions::{Budget, agrees};
 use thermochip::units::*;
@@ -43,6 +44,8 @@ fn plan(chains: usize, scheme: &str, step: f64, span: (f64, f64)) -> Plan {
     Plan {
         chains,
         seed: 11,
+        generator: Generator::Pcg,
+        precision: Precision::Double,
         scheme: Some(scheme.to_owned()),
         step: Some(step),
         largest_step: None,

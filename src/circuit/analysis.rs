@@ -9,6 +9,7 @@ use super::element::{Element, Terminal};
 use super::netlist::Circuit;
 use super::rows::Row;
 use crate::dynamics::linear as theory;
+use crate::dynamics::{DENSE_ROWS, Drift};
 use crate::error::{Error, Result};
 use crate::units::BOLTZMANN;
 use nalgebra::{Complex, DMatrix, DVector};
@@ -62,6 +63,10 @@ pub struct SmallSignal {
 pub(super) fn natural_time(circuit: &Circuit) -> Result<f64> {
     let assembly = circuit.assemble(1.0, 1.0)?;
     let rest = vec![0.0; assembly.process().nodes];
+    if rest.len() > DENSE_ROWS {
+        let fastest = Drift::at(assembly.process(), &rest).largest_entry();
+        return Ok(if fastest > 0.0 { 1.0 / fastest } else { 1.0 });
+    }
     let fastest = theory::linearised(assembly.process(), &rest)
         .iter()
         .map(|v| v.abs())

@@ -282,7 +282,7 @@ impl Assembly {
             }
             Element::Josephson { path, shunt, .. } => {
                 let row = self.rows.of_element[&index];
-                let per_weber = std::f64::consts::TAU / super::devices::FLUX_QUANTUM;
+                let per_weber = std::f64::consts::TAU / crate::units::FLUX_QUANTUM;
                 self.stamp(stamps, row, per_weber, path[0]);
                 self.stamp(stamps, row, -per_weber, path[1]);
                 if let Some((henries, _)) = shunt {
@@ -396,7 +396,7 @@ impl Assembly {
                     shunt: Some((henries, flux)),
                     ..
                 } => {
-                    let per_weber = std::f64::consts::TAU / super::devices::FLUX_QUANTUM;
+                    let per_weber = std::f64::consts::TAU / crate::units::FLUX_QUANTUM;
                     for (terminal, sign) in [(path[0], 1.0), (path[1], -1.0)] {
                         if let (Some(row), _) = self.place(terminal) {
                             polynomial[0][row] +=

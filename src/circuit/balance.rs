@@ -14,9 +14,9 @@ use super::assembly::Assembly;
 use super::element::{Element, Nonlinear, Terminal};
 use super::meter::Meter;
 use super::netlist::Circuit;
-use super::simulate::{Plan, Prepared, initial};
+use super::simulate::{Plan, Precision, Prepared, initial};
 use super::storage::{Delivered, Storage, equilibrium};
-use crate::dynamics::{Control, Ensemble, LANES, Passage, Row, linear as theory};
+use crate::dynamics::{Control, Ensemble, LANES, Passage, Row, is_linear, linear as theory};
 use crate::error::{Error, Result};
 
 /// What an element does with energy.
@@ -306,9 +306,10 @@ impl Books<'_> {
 
 /// The scheme where the plan names none: trapezoidal steps keep the stationary law of linear circuits exact.
 fn pick_scheme(_: &Circuit, assembly: &Assembly) -> &'static str {
-    match theory::drift_matrix(assembly.process()) {
-        Some(_) => "implicit-trapezoid",
-        None => "heun",
+    if is_linear(assembly.process()) {
+        "implicit-trapezoid"
+    } else {
+        "heun"
     }
 }
 
@@ -334,13 +335,17 @@ pub fn balance(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<B
         let expected = "continuous elements (level langevin) without rails for an energy balance";
         return Err(Error::invalid("circuit", value, expected));
     }
-    if !prepared.stepper(plain)?.shows_noise() {
+    if plan.precision == Precision::Single {
+        let expected = "f64 or mixed for an energy balance, which is made of small differences of large energies";
+        return Err(Error::invalid("plan.precision", "\"f32\"", expected));
+    }
+    if !prepared.stepper::<f64>(plain)?.shows_noise() {
         let expected = "a scheme whose random numbers are the noise of the elements: euler-maruyama, heun or implicit-trapezoid";
         let value = format!("\"{}\"", prepared.scheme);
         return Err(Error::invalid("plan.scheme", value, expected));
     }
     let (process, meters) = Meter::all(assembly);
-    let stepper = prepared.stepper(&process)?;
+    let stepper = prepared.stepper::<f64>(&process)?;
     let (burn_in, draws) = prepared.horizon(plan);
     let steps = draws as u64 * prepared.per_record;
     let n = process.nodes;
@@ -376,7 +381,7 @@ pub fn balance(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<B
             .map_or_else(|_| Vec::new(), |e| e.1.clone()),
         step: (prepared.step / assembly.time_unit(), prepared.step),
     };
-    let mut ensemble = Ensemble::<f64>::new(plan.seed, 0, plan.chains, n, 0);
+    let mut ensemble = Ensemble::<f64>::from_origin(plan.origin(), plan.chains, n, 0);
     ensemble.set_values(&initial(assembly, plan)?)?;
     ensemble.follow(&*stepper, burn_in, || (), |(), _| {}, control)?;
     let energy = |ensemble: &Ensemble<f64>, steps: u64| -> Vec<f64> {

@@ -224,6 +224,7 @@ pub(super) fn directions(t: &Transistor) -> [Direction; 2] {
         let weight = t.sign / thermal;
         let mut entries = Vec::new();
         entries.extend(t.gate.map(|i| (i, weight / t.slope)));
+        entries.extend(t.summed.iter().map(|&(i, w)| (i, w * weight / t.slope)));
         entries.extend(t.bulk.map(|i| (i, weight * (1.0 - 1.0 / t.slope))));
         entries.extend(end.map(|i| (i, -weight)));
         entries

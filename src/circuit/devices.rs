@@ -4,7 +4,7 @@ use super::element::{Element, ElementId, NodeId, Nonlinear, Terminal, Transistor
 use super::netlist::{Circuit, finite, non_negative, positive, temperature};
 use crate::dynamics::{Calculus, Flux, Law, Wave};
 use crate::error::{Error, Result};
-use crate::units::{BOLTZMANN, ELEMENTARY_CHARGE};
+use crate::units::{BOLTZMANN, ELEMENTARY_CHARGE, FLUX_QUANTUM};
 use nalgebra::DMatrix;
 use uom::si::electric_current::ampere;
 use uom::si::electric_potential::volt;
@@ -17,9 +17,6 @@ use uom::si::f64::{
 use uom::si::inductance::henry;
 use uom::si::magnetic_flux::weber;
 use uom::si::time::second;
-
-/// The flux quantum h/2e, Wb (exact).
-pub(super) const FLUX_QUANTUM: f64 = 2.067_833_848_461_929e-15;
 
 /// The i–v curve of a passive conductor, I(0) = 0 and I·V ≥ 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -429,6 +426,7 @@ impl Circuit {
             gate: gate.map(|g| g.0),
             source,
             bulk: bulk.map(|b| b.0),
+            summed: Vec::new(),
             sign: if model.p_channel { -1.0 } else { 1.0 },
             amperes: positive("current scale", model.current.get::<ampere>(), "A")?,
             slope,
@@ -437,6 +435,21 @@ impl Circuit {
             inversion: model.inversion,
             noisy,
         })))
+    }
+
+    /// Adds `weight` times a node's voltage to what a transistor's gate sees: a floating gate with several inputs.
+    ///
+    /// # Errors
+    /// An element of another kind, or a weight that is not finite.
+    pub fn sum_at_gate(&mut self, id: ElementId, node: NodeId, weight: f64) -> Result<()> {
+        let weight = finite("weight", weight, "")?;
+        match self.elements.get_mut(id.0) {
+            Some(Element::Transistor(t)) => {
+                t.summed.push((node.0, weight));
+                Ok(())
+            }
+            _ => Err(self.wrong_kind(id, "a transistor")),
+        }
     }
 
     /// A Josephson junction, I = I_c sin φ, dφ/dt = (2π/Φ0)(V_a − V_b); give its node a capacitor and a resistor for the

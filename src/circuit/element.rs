@@ -36,6 +36,8 @@ pub(super) struct Transistor {
     pub gate: Terminal,
     pub source: Terminal,
     pub bulk: Terminal,
+    /// Further nodes whose voltages, times a weight, add to the gate's.
+    pub summed: Vec<(usize, f64)>,
     /// +1 for an n-channel, −1 for a p-channel.
     pub sign: f64,
     pub amperes: f64,

@@ -250,7 +250,7 @@ fn flow(
             shunt: Some((henries, flux)),
             ..
         } => {
-            let per_weber = std::f64::consts::TAU / super::devices::FLUX_QUANTUM;
+            let per_weber = std::f64::consts::TAU / crate::units::FLUX_QUANTUM;
             let slope = 1.0 / (per_weber * henries);
             (Some(*path), Flow::Row(row(), slope, -slope * flux))
         }

@@ -37,4 +37,4 @@ pub use devices::{Conductor, Mosfet};
 pub use element::{ElementId, NodeId};
 pub use netlist::{ChargeLevel, Circuit};
 pub use rows::Row;
-pub use simulate::{Plan, Traces, chain_steps, simulate};
+pub use simulate::{Plan, Precision, Traces, chain_steps, simulate};

@@ -42,6 +42,8 @@ pub struct Circuit {
     pub(super) elements: Vec<Element>,
     /// Names of the elements that have one.
     pub(super) labels: std::collections::BTreeMap<usize, String>,
+    /// The same names, to find one taken.
+    labelled: std::collections::HashSet<String>,
     pub(super) rails: Option<f64>,
     pub(super) level: ChargeLevel,
 }
@@ -167,7 +169,7 @@ impl Circuit {
     /// # Errors
     /// A name already taken.
     pub fn label(&mut self, id: ElementId, name: &str) -> Result<()> {
-        if self.labels.values().any(|n| n == name) {
+        if !self.labelled.insert(name.to_owned()) {
             let expected = "a name not used before";
             return Err(Error::invalid("element", format!("\"{name}\""), expected));
         }
@@ -349,7 +351,7 @@ impl Circuit {
         Ok(())
     }
 
-    fn wrong_kind(&self, id: ElementId, wanted: &str) -> Error {
+    pub(super) fn wrong_kind(&self, id: ElementId, wanted: &str) -> Error {
         Error::invalid("element", format!("element {}", id.0), wanted)
     }
 

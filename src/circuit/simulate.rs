@@ -6,13 +6,71 @@ use super::element::NodeId;
 use super::netlist::{ChargeLevel, Circuit};
 use super::rows::Row;
 use crate::dynamics::{
-    Control, Ensemble, NormalBits, Process, Scheme, Setting, Stepper, largest_step, linear, scheme,
-    variance_inflation,
+    Compiled, Control, DENSE_ROWS, Drift, Ensemble, Generator, Modes, NormalBits, Origin, Process,
+    Recorded, Scheme, Setting, Shown, Stepper, is_linear, largest_step, linear, resting_point,
+    scheme, variance_inflation,
 };
 use crate::error::{Error, Result};
+use serde::Serialize;
 
 /// Most values that a simulation keeps: 6 GB of them.
 const MOST_KEPT: f64 = 5e8;
+
+/// The numbers a circuit is integrated in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Precision {
+    /// Single precision: a node keeps 24 bits of its whole voltage, its bias included.
+    #[serde(rename = "f32")]
+    Single,
+    /// Double precision: microvolts of noise on volts of bias keep their law.
+    #[default]
+    #[serde(rename = "f64")]
+    Double,
+    /// States in double precision, normals drawn from one word each: |z| < 6.7.
+    #[serde(rename = "mixed")]
+    Mixed,
+}
+
+impl Precision {
+    /// All of them.
+    pub const ALL: [Precision; 3] = [Precision::Single, Precision::Double, Precision::Mixed];
+
+    /// Name in experiment files and netlists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Single => "f32",
+            Precision::Double => "f64",
+            Precision::Mixed => "mixed",
+        }
+    }
+
+    /// Names of all.
+    pub fn names() -> [&'static str; 3] {
+        Self::ALL.map(Self::name)
+    }
+
+    /// The precision called `name`.
+    ///
+    /// # Errors
+    /// An unknown name; the message lists the known ones.
+    pub fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|p| p.name() == name);
+        found.ok_or_else(|| {
+            let expected = format!("one of {}", Self::names().join(", "));
+            Error::invalid("plan.precision", format!("\"{name}\""), expected)
+        })
+    }
+
+    fn normals(self) -> NormalBits {
+        match self {
+            Precision::Mixed => NormalBits::Single,
+            Precision::Single | Precision::Double => NormalBits::Full,
+        }
+    }
+}
+
+/// Rows up to which the exact scheme is chosen, whose step multiplies by a full matrix.
+const EXACT_ROWS: usize = 512;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -21,7 +79,12 @@ pub struct Plan {
     pub chains: usize,
     /// Seed of the streams.
     pub seed: u64,
-    /// Scheme; `None` picks one: exact for linear circuits between constant sources, Heun otherwise, Gillespie or
+    /// Their generator.
+    pub generator: Generator,
+    /// The numbers that states and noise are held in.
+    pub precision: Precision,
+    /// Scheme; `None` picks one: exact for linear circuits of up to 512 rows between constant sources, Heun
+    /// otherwise, Gillespie or
     /// tau-leaping for single charges.
     pub scheme: Option<String>,
     /// The integration step, s, as asked for: refused where it is unstable; `None` chooses it.
@@ -36,6 +99,13 @@ pub struct Plan {
     pub span: (f64, f64),
     /// Voltages at time 0 (others start at 0 V).
     pub initial: Vec<(NodeId, f64)>,
+}
+
+impl Plan {
+    /// Where the chains' streams come from.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::from((self.seed, 0)).by(self.generator)
+    }
 }
 
 /// What was recorded.
@@ -61,16 +131,23 @@ pub struct Traces {
     pub clipped: u64,
 }
 
-/// Refuses linear circuits that run away.
-fn check_bounded(process: &Process) -> Result<()> {
-    let Some(a) = linear::drift_matrix(process).filter(|_| process.rails.is_none()) else {
+/// Refuses linear circuits that run away; `modes` are those of a large one.
+fn check_bounded(process: &Process, modes: Option<&Modes>) -> Result<()> {
+    if process.rails.is_some() || !is_linear(process) {
         return check_cells(process);
+    }
+    let growing = match modes {
+        Some(modes) => modes.growing(),
+        None => {
+            let a = linear::linearised(process, &vec![0.0; process.nodes]);
+            let rates = a.complex_eigenvalues();
+            let (slowest, fastest) = rates.iter().fold((f64::INFINITY, 0.0f64), |(s, f), l| {
+                (s.min(l.re), f.max(l.norm()))
+            });
+            slowest < -1e-9 * fastest
+        }
     };
-    let rates = a.complex_eigenvalues();
-    let (slowest, fastest) = rates.iter().fold((f64::INFINITY, 0.0f64), |(s, f), l| {
-        (s.min(l.re), f.max(l.norm()))
-    });
-    if slowest < -1e-9 * fastest {
+    if growing {
         let value = "a mode that grows without bound";
         let expected =
             "a bounding element (rails, or a cell with a cubic term) beside a negative resistance";
@@ -119,16 +196,37 @@ fn pick_scheme(circuit: &Circuit, assembly: &Assembly) -> &'static str {
         .drives
         .iter()
         .all(|d| process.waves[d.wave].is_constant());
-    let linear = linear::drift_matrix(process).is_some() && process.rails.is_none();
-    if linear && steady {
+    let linear = is_linear(process) && process.rails.is_none();
+    if linear && steady && process.nodes <= EXACT_ROWS {
         "ornstein-uhlenbeck"
     } else {
         "heun"
     }
 }
 
+/// The modes of a circuit of more than [`DENSE_ROWS`] rows about its operating point (or at rest), in units of the process.
+fn large_modes(circuit: &Circuit, assembly: &Assembly) -> Result<Option<Modes>> {
+    let process = assembly.process();
+    if process.nodes <= DENSE_ROWS {
+        return Ok(None);
+    }
+    let rest = vec![0.0; process.nodes];
+    if is_linear(process) {
+        return Ok(Some(Drift::at(process, &rest).modes()));
+    }
+    let mut smooth = circuit.clone();
+    smooth.set_level(ChargeLevel::Langevin);
+    let assembly = smooth.assemble(1.0, assembly.time_unit())?;
+    let process = assembly.process();
+    let point = match process.levels {
+        None => resting_point(process).unwrap_or(rest),
+        Some(_) => rest,
+    };
+    Ok(Some(Drift::at(process, &point).modes()))
+}
+
 /// The rate by which a scheme's step is judged, 1/s: that of the fastest mode about the operating point (or at rest).
-fn fastest_rate(circuit: &Circuit, name: &str) -> Result<f64> {
+fn fastest_rate(circuit: &Circuit, first_order: bool) -> Result<f64> {
     let mut smooth = circuit.clone();
     smooth.set_level(ChargeLevel::Langevin);
     let rates: Vec<nalgebra::Complex<f64>> = match SmallSignal::new(&smooth) {
@@ -141,8 +239,6 @@ fn fastest_rate(circuit: &Circuit, name: &str) -> Result<f64> {
             a.complex_eigenvalues().iter().map(|l| l / unit).collect()
         }
     };
-    // Euler's bias of a ringing mode goes with |l|²/Re l.
-    let first_order = matches!(name, "euler-maruyama" | "tau-leap");
     let rate = |l: &nalgebra::Complex<f64>| match first_order && l.re > 0.0 {
         true => l.norm_sqr() / l.re,
         false => l.norm(),
@@ -169,6 +265,7 @@ pub(super) struct Prepared {
     pub step: f64,
     /// Relative error of the fastest mode's variance that the step is predicted to cause; `None` for single charges.
     pub bias: Option<f64>,
+    normals: NormalBits,
 }
 
 impl Prepared {
@@ -189,13 +286,19 @@ impl Prepared {
         }
         let unit = super::analysis::natural_time(circuit)?;
         let assembly = circuit.assemble(1.0, unit)?;
-        check_bounded(assembly.process())?;
+        let modes = large_modes(circuit, &assembly)?;
+        check_bounded(assembly.process(), modes.as_ref())?;
         let name = match plan.scheme.as_deref() {
             Some(name) => name,
             None => pick(circuit, &assembly),
         };
         let exact = matches!(name, "ornstein-uhlenbeck" | "gillespie");
-        let rate = fastest_rate(circuit, name)?;
+        // Euler's bias of a ringing mode goes with |l|²/Re l.
+        let first_order = matches!(name, "euler-maruyama" | "tau-leap");
+        let rate = match modes {
+            Some(modes) => modes.fastest(first_order) / unit,
+            None => fastest_rate(circuit, first_order)?,
+        };
         let natural = match rate {
             _ if exact => plan.every,
             0.0 => f64::INFINITY,
@@ -215,20 +318,21 @@ impl Prepared {
             scheme: name.to_owned(),
             per_record: per_record as u64,
             step,
+            normals: plan.precision.normals(),
         })
     }
 
     /// The stepper of `process` (the assembly's, or one with the same rows).
-    pub fn stepper(&self, process: &Process) -> Result<Box<dyn Stepper<f64>>> {
+    pub fn stepper<R: Compiled>(&self, process: &Process) -> Result<Box<dyn Stepper<R>>> {
         let levels = process.levels.as_ref().map(|l| l.tau.len());
         let setting = Setting {
             step: self.step / self.assembly.time_unit(),
             clamped: &vec![false; levels.unwrap_or(process.nodes)],
             stiffness: None,
-            normals: NormalBits::Full,
+            normals: self.normals,
         };
         let unit = self.assembly.time_unit();
-        let prepared = scheme::<f64>(&self.scheme)?.prepare(process, &setting);
+        let prepared = scheme::<R>(&self.scheme)?.prepare(process, &setting);
         prepared.map_err(|error| match error {
             Error::Unstable {
                 scheme,
@@ -298,18 +402,14 @@ pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<
     let prepared = Prepared::new(circuit, plan, pick_scheme)?;
     prepared.check_kept(plan)?;
     let assembly = &prepared.assembly;
-    let process = assembly.process();
-    let stepper = prepared.stepper(process)?;
+    let (first, recorded) = match plan.precision {
+        Precision::Single => integrate::<f32>(&prepared, plan, control)?,
+        Precision::Double | Precision::Mixed => integrate::<f64>(&prepared, plan, control)?,
+    };
     let (burn_in, draws) = prepared.horizon(plan);
     let skipped = burn_in / prepared.per_record;
-    let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
-    let mut ensemble =
-        Ensemble::<f64>::new(plan.seed, 0, plan.chains, process.nodes, levels).showing_nodes();
-    ensemble.set_values(&initial(assembly, plan)?)?;
-    let first = ensemble.values();
-    let recorded = ensemble.run(&*stepper, burn_in, draws, prepared.per_record, control)?;
     let columns = Columns::new(assembly);
-    let n = process.nodes;
+    let n = assembly.process().nodes;
     let with_start = skipped == 0;
     let mut x = Vec::new();
     let mut t: Vec<f64> = with_start.then_some(0.0).into_iter().collect();
@@ -336,6 +436,25 @@ pub fn simulate(circuit: &Circuit, plan: &Plan, control: Control<'_>) -> Result<
         bias: prepared.bias,
         clipped: recorded.clipped,
     })
+}
+
+/// The rows at time 0 and what was recorded, in units of the process.
+fn integrate<R: Compiled>(
+    prepared: &Prepared,
+    plan: &Plan,
+    control: Control<'_>,
+) -> Result<(Vec<f64>, Recorded)> {
+    let process = prepared.assembly.process();
+    let stepper = prepared.stepper::<R>(process)?;
+    let (burn_in, draws) = prepared.horizon(plan);
+    let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
+    let mut ensemble =
+        Ensemble::<R>::from_origin(plan.origin(), plan.chains, process.nodes, levels)
+            .showing(Shown::Nodes);
+    ensemble.set_values(&initial(&prepared.assembly, plan)?)?;
+    let first = ensemble.values();
+    let recorded = ensemble.run(&*stepper, burn_in, draws, prepared.per_record, control)?;
+    Ok((first, recorded))
 }
 
 /// Start of every chain, in units of the process; nodes that sources tie together share their root's value.

@@ -2,9 +2,9 @@
 
 use super::assembly::Assembly;
 use super::balance::{Role, role};
-use super::devices::FLUX_QUANTUM;
 use super::element::{Element, Terminal};
 use crate::dynamics::Wave;
+use crate::units::FLUX_QUANTUM;
 use nalgebra::{DMatrix, DVector};
 
 /// −(Φ0/2π) I_c cos φ + (Φ0/2π)² (φ − φ_x)²/2L.

@@ -1,4 +1,4 @@
-//! The command line's words: `models`, `run`, `compare`, `train`, `fit`, `netlist`, `report`.
+//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `fit`, `netlist`, `report`.
 //!
 //! [`parse`] turns clap's many-line complaints into the one line that every bad input gets.
 
@@ -44,6 +44,17 @@ pub enum Command {
     Models {
         /// A card's name; without it, all are listed.
         name: Option<String>,
+    },
+    /// Fabricate and simulate each card and check what its datasheet claims: claim, expected, measured, verdict.
+    #[command(
+        after_help = "Example: thermochip verify lc_spu_8\n         thermochip verify my_chip.toml --json\nExit status: 0 every claim holds, 1 one does not."
+    )]
+    Verify {
+        /// Names of cards, or card files (.toml); without any, all shipped cards.
+        names: Vec<String>,
+        /// Seed of the simulations.
+        #[arg(long, value_name = "S", default_value_t = 0)]
+        seed: u64,
     },
     /// Simulate one hardware sampling run, or a SPICE netlist (.cir).
     #[command(
@@ -164,7 +175,7 @@ where
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             let words =
-                "no command: expected one of models, run, compare, train, fit, netlist, report";
+                "no command: expected one of models, verify, run, compare, train, fit, netlist, report";
             Stop::Refuse(format!("{words} (try --help)"))
         }
         _ => Stop::Refuse(one_line(&error.to_string())),
@@ -259,7 +270,7 @@ mod tests {
             ),
             (
                 &[],
-                "no command: expected one of models, run, compare, train, fit, netlist, report (try --help)",
+                "no command: expected one of models, verify, run, compare, train, fit, netlist, report (try --help)",
             ),
         ] {
             assert_eq!(refused(words), expected);

@@ -5,6 +5,7 @@ mod fit;
 mod models;
 mod netlist;
 mod progress;
+mod verify;
 
 use crate::error::{Error, Result};
 use crate::experiment::{Any, CircuitExperiment, Experiment, SweepExperiment};
@@ -31,7 +32,8 @@ pub fn main() -> ExitCode {
         }
     };
     match execute(&cli.command, &cli.common) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {}", error.to_string().replace('\n', " "));
             match error {
@@ -43,7 +45,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn execute(command: &Command, common: &Common) -> Result<()> {
+/// Carries out a command; whether all that it checked holds.
+fn execute(command: &Command, common: &Common) -> Result<bool> {
     if let Some(threads) = common.threads {
         // Fails only if a pool exists already, which then keeps its size; the bits are the same.
         let _ = rayon::ThreadPoolBuilder::new()
@@ -51,6 +54,9 @@ fn execute(command: &Command, common: &Common) -> Result<()> {
             .build_global();
     }
     match command {
+        Command::Verify { names, seed } => {
+            return verify::verify(names, *seed, common.json, common.quiet);
+        }
         Command::Models { name } => models::show(name.as_deref(), common.json),
         Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),
         Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),
@@ -64,7 +70,8 @@ fn execute(command: &Command, common: &Common) -> Result<()> {
             }
             Ok(())
         }
-    }
+    }?;
+    Ok(true)
 }
 
 /// Writes to standard output. A reader that has gone away (`| head`) is no error: there is nobody left to tell.

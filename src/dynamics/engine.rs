@@ -64,8 +64,52 @@ pub struct Ensemble<R> {
     chains: usize,
     nodes: usize,
     levels: usize,
-    /// Whether the continuous nodes are read although there are spins.
-    showing_nodes: bool,
+    shown: Shown,
+}
+
+/// Which rows of the state are set and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The continuous nodes.
+    Nodes,
+    /// The spins.
+    Spins,
+    /// The continuous nodes, then the spins.
+    All,
+}
+
+/// A row of a state: whether it is a spin, and its number among its kind.
+type Place = (bool, usize);
+
+impl Shown {
+    /// Rows shown, of `nodes` continuous ones and `levels` spins.
+    fn width(self, nodes: usize, levels: usize) -> usize {
+        match self {
+            Shown::Nodes => nodes,
+            Shown::Spins => levels,
+            Shown::All => nodes + levels,
+        }
+    }
+
+    /// Where the `k`-th row shown is.
+    fn place(self, k: usize, nodes: usize) -> Place {
+        match self {
+            Shown::Nodes => (false, k),
+            Shown::Spins => (true, k),
+            Shown::All if k < nodes => (false, k),
+            Shown::All => (true, k - nodes),
+        }
+    }
+
+    /// Rows that are not shown.
+    fn behind(self, nodes: usize, levels: usize) -> usize {
+        nodes + levels - self.width(nodes, levels)
+    }
+
+    /// Where the `k`-th row not shown is.
+    fn place_behind(self, k: usize) -> Place {
+        (self == Shown::Nodes, k)
+    }
 }
 
 impl<R: Real> Ensemble<R> {
@@ -94,20 +138,19 @@ impl<R: Real> Ensemble<R> {
             chains,
             nodes,
             levels,
-            showing_nodes: false,
+            shown: if levels > 0 {
+                Shown::Spins
+            } else {
+                Shown::Nodes
+            },
         }
     }
 
-    /// Makes the continuous nodes what is set and read, although there are spins.
+    /// Shows these rows; without it, spins where there are spins and continuous nodes otherwise.
     #[must_use]
-    pub fn showing_nodes(mut self) -> Self {
-        self.showing_nodes = true;
+    pub fn showing(mut self, shown: Shown) -> Self {
+        self.shown = shown;
         self
-    }
-
-    /// Whether spins are what a user sees.
-    fn shows_spins(&self) -> bool {
-        self.levels > 0 && !self.showing_nodes
     }
 
     /// Number of chains.
@@ -115,13 +158,14 @@ impl<R: Real> Ensemble<R> {
         self.chains
     }
 
-    /// Rows that a user sees: spins where there are spins, continuous nodes otherwise.
-    fn width(&self) -> usize {
-        if self.shows_spins() {
-            self.levels
-        } else {
-            self.nodes
-        }
+    /// Rows that a user sees.
+    pub fn width(&self) -> usize {
+        self.shown.width(self.nodes, self.levels)
+    }
+
+    /// Where the `k`-th of them is.
+    fn place(&self, k: usize) -> Place {
+        self.shown.place(k, self.nodes)
     }
 
     /// Sets the visible values, `values[chain * nodes + node]` (±1 for spins).
@@ -129,7 +173,7 @@ impl<R: Real> Ensemble<R> {
     /// # Errors
     /// A wrong length.
     pub fn set_values(&mut self, values: &[f64]) -> Result<()> {
-        let (width, spins) = (self.width(), self.shows_spins());
+        let (width, shown, nodes) = (self.width(), self.shown, self.nodes);
         if values.len() != self.chains * width {
             let expected = format!("{} chains x {width} nodes", self.chains);
             return Err(Error::invalid(
@@ -140,8 +184,9 @@ impl<R: Real> Ensemble<R> {
         }
         for (t, tile) in self.tiles.iter_mut().enumerate() {
             for (lane, chain) in values.chunks(width).skip(t * LANES).take(LANES).enumerate() {
-                for (node, &value) in chain.iter().enumerate() {
-                    tile.write(spins, node, lane, value);
+                for (k, &value) in chain.iter().enumerate() {
+                    let (spin, row) = shown.place(k, nodes);
+                    tile.write(spin, row, lane, value);
                 }
             }
         }
@@ -150,11 +195,14 @@ impl<R: Real> Ensemble<R> {
 
     /// The visible values, chain by chain.
     pub fn values(&self) -> Vec<f64> {
-        let (width, spins) = (self.width(), self.shows_spins());
+        let width = self.width();
         (0..self.chains)
             .flat_map(|chain| {
                 let tile = &self.tiles[chain / LANES];
-                (0..width).map(move |node| tile.read(spins, node, chain % LANES))
+                (0..width).map(move |k| {
+                    let (spin, row) = self.place(k);
+                    tile.read(spin, row, chain % LANES)
+                })
             })
             .collect()
     }
@@ -163,7 +211,10 @@ impl<R: Real> Ensemble<R> {
     /// spins, or the spins), and what its scheme remembers from the last step.
     pub fn carried(&self, chain: usize) -> Vec<f64> {
         let (tile, lane) = (&self.tiles[chain / LANES], chain % LANES);
-        let hidden = (0..self.behind()).map(|node| tile.read(!self.shows_spins(), node, lane));
+        let hidden = (0..self.behind()).map(|k| {
+            let (spin, row) = self.shown.place_behind(k);
+            tile.read(spin, row, lane)
+        });
         std::iter::once(tile.time)
             .chain(hidden)
             .chain(tile.memory.iter().map(|row| row[lane].to_f64()))
@@ -172,11 +223,7 @@ impl<R: Real> Ensemble<R> {
 
     /// Rows of the state that a user does not see.
     fn behind(&self) -> usize {
-        if self.shows_spins() {
-            self.nodes
-        } else {
-            self.levels
-        }
+        self.shown.behind(self.nodes, self.levels)
     }
 
     /// Puts back what [`Self::carried`] gave.
@@ -184,7 +231,7 @@ impl<R: Real> Ensemble<R> {
     /// # Errors
     /// Fewer values than this process carries.
     pub fn restore_carried(&mut self, chain: usize, values: &[f64]) -> Result<()> {
-        let (behind, spins) = (self.behind(), self.shows_spins());
+        let (behind, shown) = (self.behind(), self.shown);
         let (tile, lane) = (&mut self.tiles[chain / LANES], chain % LANES);
         let Some((&time, rest)) = values.split_first().filter(|v| v.1.len() >= behind) else {
             let expected = format!("at least {} values", 1 + behind);
@@ -192,8 +239,9 @@ impl<R: Real> Ensemble<R> {
         };
         tile.time = time;
         let (hidden, memory) = rest.split_at(behind);
-        for (node, &value) in hidden.iter().enumerate() {
-            tile.write(!spins, node, lane, value);
+        for (k, &value) in hidden.iter().enumerate() {
+            let (spin, row) = shown.place_behind(k);
+            tile.write(spin, row, lane, value);
         }
         tile.memory.resize(memory.len(), Row::splat(R::ZERO));
         for (row, &value) in tile.memory.iter_mut().zip(memory) {
@@ -240,12 +288,13 @@ impl<R: Real> Ensemble<R> {
                 expected,
             ));
         }
-        let spins = self.shows_spins();
+        let (shown, rows) = (self.shown, self.nodes);
         for chain in 0..self.chains {
             let tile = &mut self.tiles[chain / LANES];
             for (k, &node) in nodes.iter().enumerate() {
                 let value = values[chain * nodes.len() + k];
-                tile.write(spins, node, chain % LANES, value);
+                let (spin, row) = shown.place(node, rows);
+                tile.write(spin, row, chain % LANES, value);
             }
         }
         Ok(())
@@ -328,7 +377,7 @@ impl<R: Real> Ensemble<R> {
         every: u64,
         control: Control<'_>,
     ) -> Result<Recorded> {
-        let (width, spins) = (self.width(), self.shows_spins());
+        let (width, shown, nodes) = (self.width(), self.shown, self.nodes);
         if draws == 0 {
             return Err(Error::invalid("draws", draws, "at least one recorded draw"));
         }
@@ -360,8 +409,9 @@ impl<R: Real> Ensemble<R> {
                     for (tile, out) in tiles.iter().zip(out.chunks_mut(per_tile)) {
                         for lane in 0..tile.lanes {
                             let to = &mut out[(lane * draws + draw) * width..][..width];
-                            for (node, to) in to.iter_mut().enumerate() {
-                                *to = tile.read(spins, node, lane) as f32;
+                            for (k, to) in to.iter_mut().enumerate() {
+                                let (spin, row) = shown.place(k, nodes);
+                                *to = tile.read(spin, row, lane) as f32;
                             }
                         }
                     }

@@ -75,11 +75,21 @@ impl EnvelopeFactor {
 
     /// x ← (L Lᵀ)⁻¹ x.
     pub fn solve(&self, x: &mut [f64]) {
+        self.solve_lower(x);
+        self.solve_upper(x);
+    }
+
+    /// x ← L⁻¹ x.
+    pub fn solve_lower(&self, x: &mut [f64]) {
         for i in 0..x.len() {
             let (last, row) = (self.rows[i].len() - 1, &self.rows[i]);
             let sum: f64 = (0..last).map(|k| row[k] * x[self.first[i] + k]).sum();
             x[i] = (x[i] - sum) / row[last];
         }
+    }
+
+    /// x ← L⁻ᵀ x.
+    pub fn solve_upper(&self, x: &mut [f64]) {
         for i in (0..x.len()).rev() {
             let (last, row) = (self.rows[i].len() - 1, &self.rows[i]);
             x[i] /= row[last];

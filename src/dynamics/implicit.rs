@@ -8,6 +8,7 @@ use super::explicit::{add, scale};
 use super::field::{Field, Stage};
 use super::force::row_entries;
 use super::linear;
+use super::modes::is_linear;
 use super::process::{Calculus, Process};
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, no_jumps, no_levels};
@@ -86,7 +87,7 @@ impl<R: Real> TrapezoidStep<R> {
             diagonal: (0..n).map(|i| lu.slot(i, i)).collect(),
             branch_slots: field.branches().slots(|i, j| lu.slot(i, j)),
             base: base.into_iter().map(R::from_f64).collect(),
-            linear: linear::drift_matrix(process).is_some(),
+            linear: is_linear(process),
             field,
             lu,
         })

@@ -2,6 +2,7 @@
 
 use super::force::row_entries;
 use super::law::Flux;
+use super::modes::is_linear;
 use super::process::{Branch, Calculus, Mass, Noise, Process};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
@@ -105,15 +106,7 @@ pub fn em_stability_limit(a: &DMatrix<f64>) -> f64 {
 
 /// A = −M⁻¹(L + diag c_1) of a process with at most linear forces; `None` when it has other terms.
 pub fn drift_matrix(process: &Process) -> Option<DMatrix<f64>> {
-    if !process.branches.is_empty() || !process.jumps.is_empty() {
-        return None;
-    }
-    let nonlinear = process
-        .polynomial
-        .iter()
-        .skip(2)
-        .any(|c| c.iter().any(|&v| v != 0.0));
-    (!nonlinear).then(|| linearised(process, &vec![0.0; process.nodes]))
+    is_linear(process).then(|| linearised(process, &vec![0.0; process.nodes]))
 }
 
 /// A = −M⁻¹ ∂F/∂x at the point `x`.
@@ -152,7 +145,7 @@ pub fn variable(process: &Process, branch: &Branch, x: &[f64], t: f64) -> f64 {
     nodes + waves + branch.offset
 }
 
-fn gain(process: &Process, branch: &Branch, t: f64) -> f64 {
+pub(super) fn gain(process: &Process, branch: &Branch, t: f64) -> f64 {
     branch.amplitude * branch.gate.map_or(1.0, |k| process.waves[k].at(t))
 }
 
@@ -225,7 +218,7 @@ pub fn mass_entries(process: &Process) -> Vec<(usize, usize, f64)> {
         Mass::Factor(factor) => {
             let mut entries = Vec::new();
             for i in 0..process.nodes {
-                for j in 0..=i {
+                for j in factor.first[i]..=i {
                     let from = factor.first[i].max(factor.first[j]);
                     let value: f64 = (from..=j)
                         .map(|k| {

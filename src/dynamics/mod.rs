@@ -26,6 +26,7 @@ pub mod linear;
 mod lone;
 mod master;
 mod metropolis;
+mod modes;
 mod one_chain;
 mod ornstein_uhlenbeck;
 mod plane_sweep;
@@ -34,6 +35,7 @@ mod probe;
 mod process;
 mod propagator;
 mod real;
+mod rest;
 mod scheme;
 pub mod simd;
 mod sparse_lu;
@@ -47,7 +49,7 @@ mod triangle;
 mod walk;
 mod wave;
 
-pub use engine::{Control, Ensemble, Passage, Recorded};
+pub use engine::{Control, Ensemble, Passage, Recorded, Shown};
 pub use euler_maruyama::EulerMaruyama;
 pub use explicit::{Heun, LeimkuhlerMatthews, Shark};
 pub use gibbs::GibbsStepper;
@@ -56,6 +58,7 @@ pub use jumps::{Gillespie, TauLeap};
 pub use law::{Flux, Law};
 pub use master::MasterEquation;
 pub use metropolis::MetropolisStepper;
+pub use modes::{DENSE_ROWS, Drift, Modes, is_linear};
 pub use ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
 pub use probe::{largest_step, scheme_covariance, variance_inflation};
 pub use process::{
@@ -63,6 +66,7 @@ pub use process::{
     Noise, Process,
 };
 pub use real::Real;
+pub use rest::resting_point;
 pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
 pub use split::{Baoab, Strang};
 pub use streams::{Generator, Origin};

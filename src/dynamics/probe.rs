@@ -2,6 +2,7 @@
 
 use super::LANES;
 use super::linear;
+use super::modes::is_linear;
 use super::process::{Noise, Process};
 use super::scheme::{Scheme, Setting};
 use super::tile::{NormalBits, Row, Tile};
@@ -18,7 +19,7 @@ pub fn scheme_covariance(
     process: &Process,
     h: f64,
 ) -> Result<DMatrix<f64>> {
-    if linear::drift_matrix(process).is_none() {
+    if !is_linear(process) {
         let expected = "a linear process (linearise it first)";
         return Err(Error::invalid("process", "nonlinear terms", expected));
     }

@@ -1,6 +1,7 @@
 //! Linear stability: the largest step at which no mode of the drift grows.
 
 use super::linear;
+use super::modes::{DENSE_ROWS, Drift, is_linear};
 use super::process::Process;
 use super::scheme::Setting;
 use crate::error::{Error, Result};
@@ -21,29 +22,30 @@ pub(super) fn second_order(z: Complex<f64>) -> Complex<f64> {
 
 /// Largest stable step over the modes of A: the first h at which some |R(hλ)| reaches 1.
 pub(super) fn limit(a: &nalgebra::DMatrix<f64>, amplification: Amplification) -> f64 {
-    let stable = |lambda: Complex<f64>, h: f64| amplification(lambda * h).norm_sqr() < 1.0;
-    let of_mode = |lambda: Complex<f64>| {
-        let size = lambda.norm();
-        // No explicit scheme here is stable beyond |z| = 4, and none gains stability again as h grows.
-        if lambda.re < -1e-12 * size || size == 0.0 {
-            return f64::INFINITY;
-        }
-        let (mut low, mut high) = (0.0, 4.0 / size);
-        for _ in 0..60 {
-            let middle = 0.5 * (low + high);
-            if stable(lambda, middle) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    };
     a.clone()
         .complex_eigenvalues()
         .iter()
-        .map(|&lambda| of_mode(lambda))
+        .map(|&lambda| of_mode(lambda, amplification))
         .fold(f64::INFINITY, f64::min)
+}
+
+/// Largest stable step for one mode; any step for a mode that grows by itself.
+pub(super) fn of_mode(lambda: Complex<f64>, amplification: Amplification) -> f64 {
+    let size = lambda.norm();
+    // No explicit scheme here is stable beyond |z| = 4, and none gains stability again as h grows.
+    if lambda.re < -1e-12 * size || size == 0.0 {
+        return f64::INFINITY;
+    }
+    let (mut low, mut high) = (0.0, 4.0 / size);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if amplification(lambda * middle).norm_sqr() < 1.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 /// Refuses a step beyond the limit of a linear process, or of the caller's stiffness for a nonlinear one.
@@ -64,13 +66,16 @@ pub(super) fn check(
             let reason = format!("the fastest mode decays at {stiffness:.4} per tau");
             (limit(&a, amplification), reason)
         }
-        None => match linear::drift_matrix(process) {
-            Some(a) => (
-                limit(&a, amplification),
-                "the first mode to grow".to_owned(),
-            ),
-            None => return Ok(()),
-        },
+        None if !is_linear(process) => return Ok(()),
+        None => {
+            let rest = vec![0.0; process.nodes];
+            let limit = if process.nodes <= DENSE_ROWS {
+                limit(&linear::linearised(process, &rest), amplification)
+            } else {
+                Drift::at(process, &rest).limit(setting.step, amplification)
+            };
+            (limit, "the first mode to grow".to_owned())
+        }
     };
     if setting.step >= limit {
         return Err(Error::Unstable {

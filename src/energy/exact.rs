@@ -1,6 +1,6 @@
 //! Exact answers: closed form (Gaussians), enumeration (≤ 20 spins), quadrature (one or two real variables).
 
-use super::{ContinuousEnergy, DiscreteEnergy, Quadratic};
+use super::{ContinuousEnergy, DiscreteEnergy, FluxCells, Quadratic};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -42,6 +42,24 @@ pub fn gaussian(energy: &Quadratic) -> ExactMoments {
         mean: &covariance * energy.linear(),
         covariance,
     }
+}
+
+/// Mean and variance of each flux cell, by quadrature.
+///
+/// # Errors
+/// As [`quadrature`].
+pub fn flux_cells(cells: &FluxCells) -> Result<(Vec<f64>, Vec<f64>)> {
+    let mut moments = (Vec::new(), Vec::new());
+    for &flux in &cells.flux {
+        let one = FluxCells {
+            flux: vec![flux],
+            ..cells.clone()
+        };
+        let m = quadrature(&one)?;
+        moments.0.push(m.mean[0]);
+        moments.1.push(m.covariance[(0, 0)]);
+    }
+    Ok(moments)
 }
 
 /// Sums over all states of at most [`MAX_SPINS`] spins.

@@ -2,17 +2,21 @@
 //!
 //! Conventions: quadratic E = ½xᵀPx − bᵀx; soft spins E = Σ(j2 x² + j4 x⁴ − b x) − Σ_{i<j} J_ij x_i x_j;
 //! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j)).
-//! This room depends on nothing else in the crate but the error type.
+//! Mixtures of Gaussians have E = −log p. This room depends on nothing else in the crate but the error type.
 
 mod couplings;
 pub mod exact;
+mod flux_cells;
 mod ising;
+mod mixture;
 mod model;
 mod quadratic;
 mod soft_spin;
 
 pub use couplings::Couplings;
+pub use flux_cells::FluxCells;
 pub use ising::{Ising, rbm_couplings};
+pub use mixture::{Component, Mixture};
 pub use model::Model;
 pub use quadratic::Quadratic;
 pub use soft_spin::SoftSpin;

@@ -1,7 +1,10 @@
 //! The energies an experiment can name, behind one enum.
 
-use super::{ContinuousEnergy, DiscreteEnergy, Ising, Parameters, Parametric, Quadratic, SoftSpin};
-use crate::error::Result;
+use super::{
+    ContinuousEnergy, DiscreteEnergy, FluxCells, Ising, Mixture, Parameters, Parametric, Quadratic,
+    SoftSpin,
+};
+use crate::error::{Error, Result};
 
 /// Any energy of the crate.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +15,10 @@ pub enum Model {
     SoftSpin(SoftSpin),
     /// ±1 spins.
     Ising(Ising),
+    /// Σ_k w_k N(μ_k, Σ_k).
+    Mixture(Mixture),
+    /// Cells ½ e_L (φ − φ_x)² − e_J cos φ.
+    FluxCells(FluxCells),
 }
 
 impl Model {
@@ -21,6 +28,8 @@ impl Model {
             Model::Quadratic(e) => e.dim(),
             Model::SoftSpin(e) => e.dim(),
             Model::Ising(e) => e.dim(),
+            Model::Mixture(e) => e.dim(),
+            Model::FluxCells(e) => e.dim(),
         }
     }
 
@@ -29,6 +38,8 @@ impl Model {
         match self {
             Model::Quadratic(e) => Some(e),
             Model::SoftSpin(e) => Some(e),
+            Model::Mixture(e) => Some(e),
+            Model::FluxCells(e) => Some(e),
             Model::Ising(_) => None,
         }
     }
@@ -37,22 +48,36 @@ impl Model {
     pub fn discrete(&self) -> Option<&dyn DiscreteEnergy> {
         match self {
             Model::Ising(e) => Some(e),
-            Model::Quadratic(_) | Model::SoftSpin(_) => None,
+            Model::Quadratic(_) | Model::SoftSpin(_) | Model::Mixture(_) | Model::FluxCells(_) => {
+                None
+            }
         }
     }
 
-    fn parametric(&self) -> &dyn Parametric {
+    /// As an energy with fields and pair couplings, when it is one.
+    fn parametric(&self) -> Option<&dyn Parametric> {
         match self {
-            Model::Quadratic(e) => e,
-            Model::SoftSpin(e) => e,
-            Model::Ising(e) => e,
+            Model::Quadratic(e) => Some(e),
+            Model::SoftSpin(e) => Some(e),
+            Model::Ising(e) => Some(e),
+            Model::Mixture(_) | Model::FluxCells(_) => None,
         }
     }
 }
 
+/// Models without fields and couplings (mixtures) have no parameters.
 impl Parametric for Model {
     fn parameters(&self) -> Parameters {
-        self.parametric().parameters()
+        if let Model::FluxCells(cells) = self {
+            return cells.parameters();
+        }
+        self.parametric().map_or_else(
+            || Parameters {
+                fields: Vec::new(),
+                couplings: Vec::new(),
+            },
+            Parametric::parameters,
+        )
     }
 
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
@@ -60,10 +85,26 @@ impl Parametric for Model {
             Model::Quadratic(e) => e.set_parameters(parameters),
             Model::SoftSpin(e) => e.set_parameters(parameters),
             Model::Ising(e) => e.set_parameters(parameters),
+            Model::FluxCells(e) => e.set_parameters(parameters),
+            Model::Mixture(_)
+                if parameters.fields.is_empty() && parameters.couplings.is_empty() =>
+            {
+                Ok(())
+            }
+            Model::Mixture(_) => {
+                let value = format!("{} fields", parameters.fields.len());
+                Err(Error::invalid(
+                    "fields",
+                    value,
+                    "none: a mixture has no fields",
+                ))
+            }
         }
     }
 
     fn add_statistics(&self, x: &[f64], sum: &mut Parameters) {
-        self.parametric().add_statistics(x, sum);
+        if let Some(energy) = self.parametric() {
+            energy.add_statistics(x, sum);
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Experiments on netlists: `[circuit]`, `[sweep]`, `[measure]`.
 
 use super::reader::Section;
+use crate::circuit::Precision;
 use crate::circuit::spice::{Deck, read_with};
+use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,6 +33,29 @@ pub enum Measure {
     },
 }
 
+/// Keys of `[plan]` that a netlist states itself, in `.tran` and `*@` lines, or that it has no use for.
+const NOT_HERE: [&str; 10] = [
+    "chains",
+    "burn_in",
+    "duration",
+    "sample_period",
+    "scheme",
+    "step",
+    "bias_tolerance",
+    "initial",
+    "record",
+    "trajectory_nodes",
+];
+
+/// `[plan]` of a circuit experiment; a key left out is what the netlist's `*@` line says, or else the default.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct CircuitPlan {
+    /// `precision`; f64 by default: a node's row holds its bias and its noise together, volts and microvolts.
+    pub precision: Precision,
+    /// `generator`.
+    pub generator: Generator,
+}
+
 /// A `[circuit]` experiment, or a bare netlist.
 #[derive(Clone, Debug, Serialize)]
 pub struct CircuitExperiment {
@@ -52,11 +77,41 @@ pub struct CircuitExperiment {
     pub sweep: Option<(String, Vec<f64>)>,
     /// The unit of its values, for axes: a netlist's parameters have none.
     pub sweep_unit: Option<String>,
+    /// How the circuit is integrated.
+    pub plan: CircuitPlan,
     /// What is measured.
     pub measure: Measure,
     /// Where the file was.
     #[serde(skip)]
     pub file: PathBuf,
+}
+
+impl CircuitPlan {
+    /// What a netlist says.
+    fn of(deck: &Deck) -> Self {
+        CircuitPlan {
+            precision: deck.precision.unwrap_or_default(),
+            generator: deck.generator.unwrap_or_default(),
+        }
+    }
+
+    /// With what a section `[plan]` says.
+    fn with(self, s: &Section<'_>) -> Result<Self> {
+        let known = ["precision", "generator"];
+        if let Some(key) = s.keys().find(|key| NOT_HERE.contains(key)) {
+            let expected =
+                "this key to be absent: a netlist says it itself, in .tran, .ic and \"*@\" lines";
+            return Err(s.refused(key, expected));
+        }
+        s.check_keys(&known, &[])?;
+        let (precision, generator) = (self.precision.name(), self.generator.name());
+        let precision = s.word("precision", precision, &Precision::names())?;
+        let generator = s.word("generator", generator, &Generator::names())?;
+        Ok(CircuitPlan {
+            precision: Precision::named(&precision)?,
+            generator: Generator::named(&generator)?,
+        })
+    }
 }
 
 fn read_text(path: &Path) -> Result<String> {
@@ -84,10 +139,12 @@ impl CircuitExperiment {
             schemes: Vec::new(),
             sweep: None,
             sweep_unit: None,
+            plan: CircuitPlan::default(),
             measure: Measure::Waveforms,
             file: file.to_path_buf(),
         };
         let deck = experiment.deck(&[])?;
+        experiment.plan = CircuitPlan::of(&deck);
         if !deck.title.is_empty() {
             experiment.title = deck.title;
         }
@@ -108,7 +165,9 @@ impl CircuitExperiment {
     /// From the top section of a TOML file that has `[circuit]`.
     pub(super) fn from_section(top: &Section<'_>) -> Result<Self> {
         top.check_keys(
-            &["version", "title", "seed", "circuit", "sweep", "measure"],
+            &[
+                "version", "title", "seed", "circuit", "plan", "sweep", "measure",
+            ],
             &[],
         )?;
         if top.count("version", 0, 0)? != 1 {
@@ -149,7 +208,7 @@ impl CircuitExperiment {
                 Some((parameter, values))
             }
         };
-        let experiment = CircuitExperiment {
+        let mut experiment = CircuitExperiment {
             version: 1,
             title: top.text("title", &name)?,
             seed: top.count("seed", 0, 0)?,
@@ -159,12 +218,16 @@ impl CircuitExperiment {
             schemes,
             sweep,
             sweep_unit,
+            plan: CircuitPlan::default(),
             measure: measure(top)?,
             file: top.file.to_path_buf(),
         };
         // Every point is read once before anything is simulated.
         for point in experiment.points() {
-            experiment.deck(&point)?;
+            experiment.plan = CircuitPlan::of(&experiment.deck(&point)?);
+        }
+        if let Some(section) = top.section("plan")? {
+            experiment.plan = experiment.plan.with(&section)?;
         }
         Ok(experiment)
     }

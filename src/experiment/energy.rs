@@ -56,6 +56,18 @@ pub enum EnergyKind {
         j2: f64,
         j4: f64,
     },
+    /// Σ_k w_k N(μ_k, Σ_k).
+    Mixture {
+        weights: Vec<f64>,
+        means: Vec<Vec<f64>>,
+        covariances: Vec<Vec<Vec<f64>>>,
+    },
+    /// Σ ½ e_L (φ − φ_x)² − e_J cos φ, fluxes in flux quanta.
+    FluxCells {
+        josephson: f64,
+        inductive: f64,
+        flux: Vec<f64>,
+    },
     /// ½[(x²−1)² + (y²−1)²].
     FourWells,
     /// B Σ (x² − 1)².
@@ -88,11 +100,13 @@ const KINDS: &[&str] = &[
     "ising",
     "random_ising",
     "rbm",
+    "mixture",
+    "flux_cells",
     "four_wells",
     "double_well",
 ];
 /// Kinds of the format that this version does not have.
-const LATER: &[&str] = &["mixture", "factors", "neural"];
+const LATER: &[&str] = &["factors", "neural"];
 
 /// A key or its `_file` form, not both.
 fn inline_or_file<T>(
@@ -232,6 +246,38 @@ pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
                 fields: s.numbers("fields")?,
                 j2: s.float("j2", -2.0)?,
                 j4: s.float("j4", 1.0)?,
+            }
+        }
+        "mixture" => {
+            check(&["weights", "means", "covariances"])?;
+            let required = |key: &str, expected: &str| match s.get(key) {
+                None => Err(s.missing(key, expected)),
+                Some(_) => Ok(()),
+            };
+            required("weights", "one positive number per component")?;
+            required("means", "one row of numbers per component")?;
+            required("covariances", "one matrix (rows) per component")?;
+            EnergyKind::Mixture {
+                weights: s.numbers("weights")?.unwrap_or_default(),
+                means: s.rows("means")?.unwrap_or_default(),
+                covariances: s.matrices("covariances")?.unwrap_or_default(),
+            }
+        }
+        "flux_cells" => {
+            check(&["josephson", "inductive", "flux"])?;
+            for (key, expected) in [
+                ("josephson", "E_J/kT, a positive number"),
+                ("inductive", "E_L/kT, a positive number"),
+                ("flux", "flux quanta of each cell"),
+            ] {
+                if s.get(key).is_none() {
+                    return Err(s.missing(key, expected));
+                }
+            }
+            EnergyKind::FluxCells {
+                josephson: s.positive("josephson", 1.0)?,
+                inductive: s.positive("inductive", 1.0)?,
+                flux: s.numbers("flux")?.unwrap_or_default(),
             }
         }
         "four_wells" => {

@@ -11,7 +11,7 @@ mod reader;
 mod schema;
 mod sweep;
 
-pub use circuit::{CircuitExperiment, Measure};
+pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use energy::{Energy, EnergyKind, Matrix, Pairs};
 pub use model::{build_model, coupled_pairs};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};

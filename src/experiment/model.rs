@@ -4,7 +4,9 @@ use super::energy::{EnergyKind, Matrix, Pairs};
 use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
 use crate::dynamics::streams::chain_rng;
-use crate::energy::{Couplings, Ising, Model, Quadratic, SoftSpin, rbm_couplings};
+use crate::energy::{
+    Couplings, FluxCells, Ising, Mixture, Model, Quadratic, SoftSpin, rbm_couplings,
+};
 use crate::error::{Error, Result};
 use crate::hardware::Topology;
 use nalgebra::{DMatrix, DVector};
@@ -248,6 +250,24 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
                 Model::Ising(Ising::rbm(&weights, fields)?)
             }
         }
+        EnergyKind::Mixture {
+            weights,
+            means,
+            covariances,
+        } => {
+            let rows = |m: &Vec<Vec<f64>>| {
+                let (rows, columns) = (m.len(), m.first().map_or(0, Vec::len));
+                DMatrix::from_row_iterator(rows, columns, m.iter().flatten().copied())
+            };
+            let means: Vec<_> = means.iter().cloned().map(DVector::from_vec).collect();
+            let covariances: Vec<_> = covariances.iter().map(rows).collect();
+            Model::Mixture(Mixture::new(weights, &means, &covariances)?)
+        }
+        EnergyKind::FluxCells {
+            josephson,
+            inductive,
+            flux,
+        } => Model::FluxCells(FluxCells::new(*josephson, *inductive, flux.clone())?),
         EnergyKind::FourWells => Model::SoftSpin(SoftSpin::four_wells()),
         EnergyKind::DoubleWell { barrier, dim } => {
             Model::SoftSpin(SoftSpin::double_well(*barrier, *dim)?)
@@ -295,6 +315,14 @@ fn copied(model: Model, copies: usize) -> Result<Model> {
         Model::Ising(e) => {
             let graph = repeated(&e.couplings)?;
             Model::Ising(Ising::new(e.fields.repeat(copies), graph)?)
+        }
+        Model::FluxCells(e) => {
+            let flux = e.flux.repeat(copies);
+            Model::FluxCells(FluxCells::new(e.josephson, e.inductive, flux)?)
+        }
+        Model::Mixture(_) => {
+            let expected = "1: a chip holds one mixture";
+            return Err(Error::invalid("copies", copies, expected));
         }
     })
 }

@@ -60,6 +60,14 @@ impl<'a> Section<'a> {
         Error::invalid(self.key(key), shown(value), expected).in_file(self.file)
     }
 
+    /// Refuses the value of a key that is there.
+    pub(super) fn refused(&self, key: &str, expected: &str) -> Error {
+        match self.table.get(key) {
+            Some(value) => self.invalid(key, value, expected),
+            None => self.missing(key, expected),
+        }
+    }
+
     pub(super) fn missing(&self, key: &str, expected: &str) -> Error {
         Error::invalid(
             self.key(key),
@@ -241,9 +249,33 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn rows(&self, key: &str) -> Result<Option<Vec<Vec<f64>>>> {
+        self.get(key).map(|v| self.rows_in(key, v)).transpose()
+    }
+
+    /// A list of rectangular matrices, each as rows.
+    pub(super) fn matrices(&self, key: &str) -> Result<Option<Vec<Vec<Vec<f64>>>>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
+        let list = value
+            .as_array()
+            .ok_or_else(|| self.invalid(key, value, "a list of matrices (lists of rows)"))?;
+        let matrix = |(k, value): (usize, &Value)| {
+            let name = format!("{key}[{k}]");
+            let rows = self.rows_in(&name, value)?;
+            match rows.iter().all(|row| row.len() == rows[0].len()) {
+                true => Ok(rows),
+                false => Err(self.invalid(&name, value, "rows of one length")),
+            }
+        };
+        list.iter()
+            .enumerate()
+            .map(matrix)
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    fn rows_in(&self, key: &str, value: &Value) -> Result<Vec<Vec<f64>>> {
         let list = value
             .as_array()
             .ok_or_else(|| self.invalid(key, value, "a list of rows of numbers"))?;
@@ -257,8 +289,7 @@ impl<'a> Section<'a> {
                     .map(|v| Self::number(v).filter(|v| v.is_finite()).ok_or_else(wrong))
                     .collect::<Result<Vec<f64>>>()
             })
-            .collect::<Result<_>>()
-            .map(Some)
+            .collect()
     }
 
     pub(super) fn words(&self, key: &str) -> Result<Option<Vec<String>>> {

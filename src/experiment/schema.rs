@@ -136,6 +136,10 @@ pub struct Hardware {
     pub overrides: BTreeMap<String, String>,
     /// Actual temperature, when it is not the card's.
     pub environment_temperature: Option<String>,
+    /// Process corner of the dice (the ideal chip is typical).
+    pub environment_corner: Option<String>,
+    /// How p-bits are described; absent: the card's.
+    pub level: Option<String>,
 }
 
 /// `plan.initial`.
@@ -378,8 +382,9 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             "scale",
             "override",
             "environment",
+            "level",
         ],
-        &["level"],
+        &[],
     )?;
     if s.get("model").is_none() {
         return Err(s.missing("model", "the name of a card, or a path"));
@@ -395,10 +400,12 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
     if let Some(section) = s.section("override")? {
         collect(&section, "", &mut overrides)?;
     }
+    let mut corner = None;
     let environment_temperature = match s.section("environment")? {
         None => None,
         Some(environment) => {
-            environment.check_keys(&["temperature"], &["supply"])?;
+            environment.check_keys(&["temperature", "corner"], &["supply"])?;
+            corner = environment.optional_text("corner")?;
             environment.optional_text("temperature")?
         }
     };
@@ -421,6 +428,11 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
         scale,
         overrides,
         environment_temperature,
+        environment_corner: corner,
+        level: s
+            .get("level")
+            .map(|_| s.word("level", "", &["telegraph", "langevin", "poisson"]))
+            .transpose()?,
     })
 }
 

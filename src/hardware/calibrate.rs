@@ -8,7 +8,7 @@
 
 use super::card::Kind;
 use super::dac::Dac;
-use super::die::Die;
+use super::die::{Die, Level};
 use super::ledger::{Ledger, Spent};
 use super::program::{Programmed, Scale, program};
 use super::sweep_fit::{Counts, logistic};
@@ -80,6 +80,11 @@ pub fn calibrate(die: &mut Die, sites: usize, plan: &CalibrationPlan) -> Result<
         let expected = "a die: the ideal chip has nothing to calibrate";
         return Err(Error::invalid("hardware.calibrate", "true", expected));
     }
+    let two_state = die.card.kind != Kind::Telegraph || die.level == Level::Telegraph;
+    if !(matches!(die.card.kind, Kind::Telegraph | Kind::InjectedNoise) && two_state) {
+        let expected = "a chip of two-state p-bits or of nodes with injected noise";
+        return Err(Error::invalid("hardware.calibrate", "true", expected));
+    }
     for (name, value, least) in [
         ("points", plan.points as f64, 2.0),
         ("samples", plan.samples as f64, 1.0),
@@ -103,7 +108,7 @@ pub fn calibrate(die: &mut Die, sites: usize, plan: &CalibrationPlan) -> Result<
     let age = std::mem::replace(&mut die.age, 0.0);
     let found = match die.card.kind {
         Kind::Telegraph => pbits(die, sites, plan)?,
-        Kind::InjectedNoise => nodes(die, sites, plan)?,
+        _ => nodes(die, sites, plan)?,
     };
     let found = Arc::new(found);
     die.age = age;
@@ -350,6 +355,8 @@ impl Die {
                 graph.set_values(&couplings)?;
                 SoftSpin::new(j2, j4, linear, graph).map(Model::SoftSpin)
             }
+            // Chips of other energies are not calibrated.
+            _ => Ok(model.clone()),
         }
     }
 }

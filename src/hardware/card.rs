@@ -1,5 +1,6 @@
 //! Model cards: datasheets in TOML, every number with unit, provenance label and source.
 
+use super::datasheet::Claim;
 use super::topology::Topology;
 use crate::error::{Error, Result};
 use crate::units::{Dimension, parse};
@@ -18,19 +19,21 @@ pub const LABELS: &[&str] = &[
 ];
 
 /// The shipped cards, as files.
-const SHIPPED: &[(&str, &str)] = &[
-    (
-        "rc_gaussian",
-        include_str!("../../hw_models/rc_gaussian.toml"),
-    ),
-    (
-        "soft_spin_cmos",
-        include_str!("../../hw_models/soft_spin_cmos.toml"),
-    ),
-    (
-        "pbit_cmos_subthreshold",
-        include_str!("../../hw_models/pbit_cmos_subthreshold.toml"),
-    ),
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../hw_models/", $name, ".toml")))),*]
+    };
+}
+const SHIPPED: &[(&str, &str)] = shipped![
+    "rc_gaussian",
+    "pmog",
+    "pbit_cmos_subthreshold",
+    "dtca_g12_l70",
+    "z1",
+    "josephson_flux",
+    "lc_spu_8",
+    "smtj_pbit",
+    "soft_spin_cmos",
 ];
 
 /// Every parameter a card may have: block, name, dimension.
@@ -44,11 +47,23 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("physics", "bias_gain", Dimension::Number),
     ("physics", "synapse_tau", Dimension::Time),
     ("physics", "synapse_capacitance", Dimension::Capacitance),
+    ("physics", "select_tau", Dimension::Time),
+    ("physics", "skew", Dimension::Voltage),
+    ("physics", "wire_capacitance", Dimension::Capacitance),
+    ("physics", "critical_current", Dimension::Current),
+    ("physics", "supply", Dimension::Voltage),
+    ("physics", "cell_capacitance", Dimension::Capacitance),
+    ("physics", "cell_current", Dimension::Current),
+    ("physics", "resistance", Dimension::Resistance),
+    ("physics", "inductance", Dimension::Inductance),
+    ("physics", "differential", Dimension::Number),
     ("limits", "max_nodes", Dimension::Number),
     ("limits", "rails", Dimension::Voltage),
     ("limits", "coupling_max", Dimension::Number),
     ("limits", "field_max", Dimension::Number),
     ("limits", "dac_bits", Dimension::Number),
+    ("limits", "branches", Dimension::Number),
+    ("limits", "states", Dimension::Number),
     ("nonidealities", "offset", Dimension::Voltage),
     ("nonidealities", "raw_offset", Dimension::Voltage),
     // Rms change of an offset one second after calibration; it grows as the square root of time.
@@ -64,8 +79,14 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
         Dimension::Number,
     ),
     ("nonidealities", "synapse", Dimension::Number),
+    ("nonidealities", "capacitance_sigma", Dimension::Number),
+    ("nonidealities", "weight_sigma", Dimension::Number),
+    ("nonidealities", "leak", Dimension::Number),
+    ("nonidealities", "critical_current_sigma", Dimension::Number),
+    ("nonidealities", "flux_offset", Dimension::Number),
     ("readout", "sample_period", Dimension::Time),
     ("readout", "adc_bits", Dimension::Number),
+    ("readout", "frame_time", Dimension::Time),
     ("costs", "write_energy", Dimension::Energy),
     ("costs", "sample_energy", Dimension::Energy),
     ("costs", "read_energy", Dimension::Energy),
@@ -88,7 +109,22 @@ const POSITIVE: &[&str] = &[
     "adc_bits",
     "sample_period",
     "bias_gain",
+    "select_tau",
+    "critical_current",
+    "supply",
+    "cell_capacitance",
+    "cell_current",
+    "resistance",
+    "inductance",
+    "branches",
+    "states",
 ];
+
+/// Parameters of either sign.
+const SIGNED: &[&str] = &["skew"];
+
+/// Process corners: n- and p-channel transistors typical, fast or slow.
+pub const CORNERS: &[&str] = &["TT", "FF", "SS", "FS", "SF"];
 
 /// How a chip holds an energy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +134,14 @@ pub enum Kind {
     InjectedNoise,
     /// Two-state elements with rates set by their bias.
     Telegraph,
+    /// RLC cells at equilibrium; the energy sits in capacitors.
+    Capacitive,
+    /// Gaussian branches and a selector: mixtures.
+    SelectedModes,
+    /// Categories from gated two-state elements.
+    GatedStates,
+    /// rf-SQUIDs.
+    Flux,
 }
 
 /// One number of a card.
@@ -130,6 +174,10 @@ struct File {
     readout: BTreeMap<String, Parameter>,
     #[serde(default)]
     costs: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    corners: BTreeMap<String, BTreeMap<String, Parameter>>,
+    #[serde(default)]
+    datasheet: Vec<Claim>,
 }
 
 /// A parsed card.
@@ -147,6 +195,10 @@ pub struct Card {
     pub topology: Topology,
     /// `block.name` → parameter.
     pub parameters: BTreeMap<String, Parameter>,
+    /// Process corners: what differs from `parameters` there, TT being the card itself.
+    pub corners: BTreeMap<String, BTreeMap<String, Parameter>>,
+    /// Claims that a simulation checks.
+    pub datasheet: Vec<Claim>,
     /// The file.
     pub toml: String,
 }
@@ -187,6 +239,49 @@ pub fn card(name: &str) -> Result<Card> {
     }
 }
 
+/// The SI value of parameter `key`.
+///
+/// # Errors
+/// An unknown label or key (with the nearest known one), a wrong unit, a value out of range.
+fn si(key: &str, parameter: &Parameter) -> Result<f64> {
+    if !LABELS.contains(&parameter.label.as_str()) {
+        let expected = format!("one of {}", LABELS.join(", "));
+        let value = format!("\"{}\"", parameter.label);
+        return Err(Error::invalid(format!("{key}.label"), value, expected));
+    }
+    let known = PARAMETERS
+        .iter()
+        .find(|(block, name, _)| key == format!("{block}.{name}"));
+    let Some((_, name, dimension)) = known else {
+        let all: Vec<String> = PARAMETERS
+            .iter()
+            .map(|(b, n, _)| format!("{b}.{n}"))
+            .chain(["limits.topology".to_owned()])
+            .collect();
+        return Err(Error::UnknownKey {
+            file: None,
+            key: key.to_owned(),
+            nearest: nearest(key, all.iter().map(String::as_str)),
+        });
+    };
+    let si = parse(&parameter.value, *dimension).map_err(|e| e.at(key))?;
+    let positive = POSITIVE.contains(name);
+    let signed = SIGNED.contains(name);
+    if (si < 0.0 && !signed) || (positive && si == 0.0) {
+        let expected = if positive {
+            "a positive value"
+        } else {
+            "zero or more"
+        };
+        return Err(Error::invalid(
+            key,
+            format!("\"{}\"", parameter.value),
+            expected,
+        ));
+    }
+    Ok(si)
+}
+
 impl Card {
     /// Parses and checks a card.
     ///
@@ -208,6 +303,8 @@ impl Card {
             unstated: file.unstated,
             topology: Topology::AllToAll,
             parameters: BTreeMap::new(),
+            corners: BTreeMap::new(),
+            datasheet: file.datasheet,
             toml: text.to_owned(),
         };
         let blocks = [
@@ -219,18 +316,31 @@ impl Card {
         ];
         for (block, parameters) in blocks {
             for (name, parameter) in parameters {
-                if !LABELS.contains(&parameter.label.as_str()) {
-                    let expected = format!("one of {}", LABELS.join(", "));
-                    let field = format!("{block}.{name}.label");
-                    return Err(Error::invalid(
-                        field,
-                        format!("\"{}\"", parameter.label),
-                        expected,
-                    ));
-                }
                 let key = format!("{block}.{name}");
                 card.put(&key, parameter)?;
             }
+        }
+        for (corner, parameters) in file.corners {
+            let at = |key: &str| format!("corners.{corner}.{key}");
+            if !CORNERS.contains(&corner.as_str()) {
+                let expected = format!("one of {}", CORNERS.join(", "));
+                return Err(Error::invalid("corners", format!("\"{corner}\""), expected));
+            }
+            let mut checked = BTreeMap::new();
+            for (key, mut parameter) in parameters {
+                parameter.si =
+                    si(&key, &parameter).map_err(|e| e.under(&format!("corners.{corner}")))?;
+                if !card.parameters.contains_key(&key) {
+                    let expected = "a parameter that the card has";
+                    return Err(Error::invalid(at(&key), "another", expected));
+                }
+                checked.insert(key, parameter);
+            }
+            card.corners.insert(corner.clone(), checked);
+        }
+        for (k, claim) in card.datasheet.iter().enumerate() {
+            let field = format!("datasheet[{k}]");
+            claim.expectation().map_err(|e| e.under(&field))?;
         }
         let required: &[&str] = match card.kind {
             Kind::InjectedNoise => &[
@@ -240,6 +350,30 @@ impl Card {
                 "physics.temperature",
             ],
             Kind::Telegraph => &["physics.tau", "physics.bias_gain", "physics.temperature"],
+            Kind::Capacitive => &[
+                "physics.capacitance",
+                "physics.resistance",
+                "physics.inductance",
+                "physics.tau",
+                "physics.noise_temperature",
+                "physics.temperature",
+            ],
+            Kind::SelectedModes => &[
+                "physics.capacitance",
+                "physics.tau",
+                "physics.select_tau",
+                "physics.noise_temperature",
+                "physics.temperature",
+            ],
+            Kind::Flux => &[
+                "physics.critical_current",
+                "physics.inductance",
+                "physics.capacitance",
+                "physics.resistance",
+                "physics.tau",
+                "physics.temperature",
+            ],
+            Kind::GatedStates => &["physics.tau", "physics.bias_gain", "physics.temperature"],
         };
         for key in required.iter().chain(&["readout.sample_period"]) {
             if !card.parameters.contains_key(*key) {
@@ -256,39 +390,10 @@ impl Card {
     fn put(&mut self, key: &str, mut parameter: Parameter) -> Result<()> {
         if key == "limits.topology" {
             self.topology = Topology::parse(&parameter.value).map_err(|e| e.at(key))?;
-            self.parameters.insert(key.to_owned(), parameter);
-            return Ok(());
+        } else {
+            parameter.si = si(key, &parameter)?;
         }
-        let known = PARAMETERS
-            .iter()
-            .find(|(block, name, _)| key == format!("{block}.{name}"));
-        let Some((_, name, dimension)) = known else {
-            let all: Vec<String> = PARAMETERS
-                .iter()
-                .map(|(b, n, _)| format!("{b}.{n}"))
-                .chain(["limits.topology".to_owned()])
-                .collect();
-            return Err(Error::UnknownKey {
-                file: None,
-                key: key.to_owned(),
-                nearest: nearest(key, all.iter().map(String::as_str)),
-            });
-        };
-        parameter.si = parse(&parameter.value, *dimension).map_err(|e| e.at(key))?;
-        let positive = POSITIVE.contains(name);
-        if parameter.si < 0.0 || (positive && parameter.si == 0.0) {
-            let expected = if positive {
-                "a positive value"
-            } else {
-                "zero or more"
-            };
-            return Err(Error::invalid(
-                key,
-                format!("\"{}\"", parameter.value),
-                expected,
-            ));
-        }
-        if *name == "coupling_correlation" && parameter.si > 1.0 {
+        if key == "nonidealities.coupling_correlation" && parameter.si > 1.0 {
             let value = format!("\"{}\"", parameter.value);
             return Err(Error::invalid(key, value, "a number from 0 to 1"));
         }
@@ -313,6 +418,12 @@ impl Card {
     /// A parameter in SI, when the card states it.
     pub fn get(&self, key: &str) -> Option<f64> {
         self.parameters.get(key).map(|p| p.si)
+    }
+
+    /// The parameter in a corner: the corner's value, or the card's.
+    pub fn at_corner(&self, corner: Option<&str>, key: &str) -> Option<f64> {
+        let moved = corner.and_then(|c| self.corners.get(c)?.get(key));
+        moved.map(|p| p.si).or_else(|| self.get(key))
     }
 
     /// A parameter that [`Card::parse`] has checked to be there; zero otherwise.
@@ -347,7 +458,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_card_is_said() {
-        let good = SHIPPED[1].1;
+        let good = super::card("soft_spin_cmos").unwrap().toml;
         let message = |from: &str, to: &str| {
             Card::parse(&good.replace(from, to))
                 .unwrap_err()

@@ -19,11 +19,28 @@ pub const NONIDEALITIES: &[&str] = &[
     "rails",
     "excess_noise",
     "synapse",
+    "capacitance",
+    "weight",
+    "leak",
+    "critical_current",
+    "flux",
     "drift",
 ];
 
 /// Mixed into the die seed, so that a die and a run with one seed share no numbers.
 const DIE_DOMAIN: u64 = 0x6469_6500;
+
+/// How p-bits are described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Two-state elements.
+    #[default]
+    Telegraph,
+    /// Latches of transistors with shot noise.
+    Langevin,
+    /// Latches of transistors that move single charges.
+    Poisson,
+}
 
 /// One fabricated chip.
 #[derive(Clone, Debug)]
@@ -41,6 +58,10 @@ pub struct Die {
     pub age: f64,
     /// Whether offsets are those before calibration, where the card tells them apart.
     pub(super) raw: bool,
+    /// How its p-bits are described: two-state elements, or latches whose charge flows with shot noise or one by one.
+    pub level: Level,
+    /// Process corner that it came out in (the program does not know); `None`: typical.
+    pub corner: Option<String>,
 }
 
 impl Die {
@@ -74,7 +95,30 @@ impl Die {
             calibration: None,
             age: 0.0,
             raw: false,
+            level: Level::Telegraph,
+            corner: None,
         })
+    }
+
+    /// Puts the die into a process corner of its card.
+    ///
+    /// # Errors
+    /// A corner that the card says nothing about.
+    pub fn in_corner(mut self, corner: &str) -> Result<Self> {
+        let stated = self.card.corners.keys().map(String::as_str);
+        if corner != "TT" && !self.card.corners.contains_key(corner) {
+            let known: Vec<&str> = std::iter::once("TT").chain(stated).collect();
+            let expected = format!("a corner of {}: {}", self.card.name, known.join(", "));
+            return Err(Error::invalid("corner", format!("\"{corner}\""), expected));
+        }
+        self.corner = Some(corner.to_owned());
+        Ok(self)
+    }
+
+    /// What a parameter of the card really is on this die: its corner's value.
+    pub fn actual(&self, key: &str) -> f64 {
+        let value = self.card.at_corner(self.corner.as_deref(), key);
+        value.unwrap_or(0.0)
     }
 
     /// `ideal` or `die-SEED`.
@@ -101,6 +145,11 @@ impl Die {
                 "rails" => "limits.rails",
                 "excess_noise" => "physics.excess_noise",
                 "drift" => "nonidealities.drift",
+                "capacitance" => "nonidealities.capacitance_sigma",
+                "weight" => "nonidealities.weight_sigma",
+                "leak" => "nonidealities.leak",
+                "critical_current" => "nonidealities.critical_current_sigma",
+                "flux" => "nonidealities.flux_offset",
                 _ => "nonidealities.synapse",
             };
             self.card.get(key).is_some()

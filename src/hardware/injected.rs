@@ -5,9 +5,12 @@
 //! noise 4kTγ|g| adds, which is why T_eff must be far above γT Σ|g|/G0. A cell's |g| is that of its linear stage plus that
 //! of its cubic stage at the well, both taken as constant (the noise is additive).
 
+use super::card::Card;
+use super::chip::Chip;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::{Realised, Scale};
+use super::readout::Readout;
 use crate::circuit::{Assembly, Circuit, ElementId};
 use crate::dynamics::Process;
 use crate::energy::{ContinuousEnergy, Model, Parameters, SoftSpin};
@@ -59,13 +62,11 @@ impl InjectedChip {
                 "a chip with quartic cells, e.g. \"soft_spin_cmos\"",
             ));
         }
-        let (c, tau) = (
-            card.required("physics.capacitance"),
-            card.required("physics.tau"),
-        );
-        let t_eff = card.required("physics.noise_temperature");
-        let voltage_unit = (BOLTZMANN * t_eff / c).sqrt();
-        let g0 = c / tau;
+        let tau = card.required("physics.tau");
+        let voltage_unit = voltage_unit(card);
+        let t_eff = die.actual("physics.noise_temperature");
+        let c = die.actual("physics.capacitance");
+        let g0 = c / die.actual("physics.tau");
         let a = match scale {
             Scale::Fixed(a) => a,
             Scale::Fit => fitting_scale(die, &energy),
@@ -144,14 +145,20 @@ impl InjectedChip {
         chip.write(die, &parameters)?;
         Ok(chip)
     }
+}
 
-    /// The coupling DAC, in units of J: full scale J_max a².
-    pub(super) fn coupling_dac(&self, die: &Die) -> Dac {
+impl Chip for InjectedChip {
+    fn boxed(&self) -> Box<dyn Chip> {
+        Box::new(self.clone())
+    }
+
+    /// In units of J: full scale J_max a².
+    fn coupling_dac(&self, die: &Die) -> Dac {
         converter(die, "limits.coupling_max", self.scale * self.scale)
     }
 
     /// Writes fields and couplings through the DACs and the couplers' gain errors.
-    pub(super) fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
+    fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
         let couplings = self.coupling_dac(die);
         let fields = converter(die, "limits.field_max", self.scale);
         let a = self.scale;
@@ -182,37 +189,96 @@ impl InjectedChip {
         self.assembly.set_values(&transconductances, &currents)
     }
 
-    pub(super) fn circuit(&self) -> &Circuit {
-        self.assembly.circuit()
+    fn circuit(&self) -> Option<&Circuit> {
+        Some(self.assembly.circuit())
     }
 
-    pub(super) fn process(&self) -> &Process {
+    fn process(&self) -> &Process {
         self.assembly.process()
     }
 
-    pub(super) fn seconds_per_time(&self) -> f64 {
+    /// a²τ.
+    fn seconds_per_time(&self) -> f64 {
         self.assembly.time_unit()
     }
 
-    pub(super) fn volts_per_x(&self) -> f64 {
+    fn volts_per_x(&self) -> f64 {
         self.scale * self.voltage_unit
     }
 
-    pub(super) fn scale(&self) -> f64 {
+    fn scale(&self) -> f64 {
         self.scale
     }
 
-    pub(super) fn realised(&self) -> &Realised {
+    fn realised(&self) -> &Realised {
         &self.realised
     }
 
-    /// Largest share of the cells' and couplers' own noise in a node's noise power.
-    pub(super) fn excess_noise_share(&self) -> f64 {
-        self.assembly
-            .excess_noise_share()
-            .into_iter()
-            .fold(0.0, f64::max)
+    fn readout(&self, die: &Die) -> Readout {
+        let bits = die.limit("adc", "readout.adc_bits");
+        match (bits, die.card.get("limits.rails")) {
+            (Some(bits), Some(rails)) => Readout::adc(bits as u32, rails / self.volts_per_x()),
+            _ => Readout::perfect(),
+        }
     }
+
+    fn excess_noise_share(&self) -> Option<f64> {
+        let shares = self.assembly.excess_noise_share();
+        Some(shares.into_iter().fold(0.0, f64::max))
+    }
+
+    fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
+        let on = die.nonidealities();
+        let has = |name: &str| on.iter().any(|n| n == name);
+        let many = self.process().nodes > 1;
+        vec![
+            (
+                many && has("noise_temperature"),
+                "nodes have unequal noise temperatures",
+            ),
+            (
+                many && has("tau"),
+                "nodes have unequal capacitances, and with them unequal temperatures kT_eff C/C_i",
+            ),
+            (
+                has("excess_noise"),
+                "cells and couplers add noise of their own, unequal between nodes",
+            ),
+            (has("rails"), "rails clip the node voltages"),
+        ]
+    }
+
+    /// Read off the process: cells −c_k/(k + 1) from its polynomial, couplings as realised.
+    fn energy(&self, die: &Die, asked: &Model) -> Option<Model> {
+        if die.has("noise_temperature") || die.has("tau") {
+            return None;
+        }
+        let beta = 1.0 / die.temperature_ratio;
+        let scaled = |values: &[f64]| values.iter().map(|v| v * beta).collect::<Vec<_>>();
+        let couplings: Vec<f64> = self.realised.couplings.iter().map(|c| c.0 * beta).collect();
+        let mut graph = asked.continuous()?.pairwise()?.couplings;
+        graph.set_values(&couplings).ok()?;
+        let n = asked.dim();
+        let polynomial = &self.process().polynomial;
+        let term = |k: usize| {
+            polynomial
+                .get(k)
+                .map_or_else(|| vec![0.0; n], |c| scaled(c))
+        };
+        if term(2).iter().any(|&c| c != 0.0) {
+            return None;
+        }
+        let per = |k: usize| term(k).iter().map(|c| -c / (k + 1) as f64).collect();
+        SoftSpin::new(per(1), per(3), term(0), graph)
+            .ok()
+            .map(Model::SoftSpin)
+    }
+}
+
+/// V_u = √(kT_eff/C), of the card's values: what the program counts with.
+fn voltage_unit(card: &Card) -> f64 {
+    let t_eff = card.required("physics.noise_temperature");
+    (BOLTZMANN * t_eff / card.required("physics.capacitance")).sqrt()
 }
 
 /// Coefficients of c1 (V − o) + c3 (V − o)³ in powers of V.
@@ -226,7 +292,7 @@ fn shifted_cubic(c1: f64, c3: f64, o: f64) -> Vec<f64> {
 }
 
 /// The DAC of a limit, its full scale times `range`; without the non-ideality, no bits and no limit.
-fn converter(die: &Die, key: &str, range: f64) -> Dac {
+pub(super) fn converter(die: &Die, key: &str, range: f64) -> Dac {
     match die.limit("dac", key) {
         Some(limit) => Dac {
             full_scale: limit * range,

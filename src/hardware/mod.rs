@@ -3,26 +3,37 @@
 //! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
 
 mod calibrate;
+mod capacitive;
 pub mod card;
+mod chip;
 mod dac;
+pub mod datasheet;
 mod die;
 mod divergence;
 mod drift;
+mod flux;
+mod gates;
 mod injected;
+mod latch;
 mod ledger;
 mod mismatch;
 mod program;
 mod readout;
+mod selected;
+mod spin_values;
 mod sweep_fit;
 mod telegraph;
 pub mod topology;
+mod view;
 
 pub use calibrate::{Calibration, CalibrationPlan, calibrate};
 pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
-pub use die::{Die, NONIDEALITIES};
+pub use die::{Die, Level, NONIDEALITIES};
 pub use divergence::Divergence;
+pub use flux::energies as flux_energies;
 pub use ledger::{Ledger, Spent};
 pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
 pub use readout::Readout;
-pub use topology::{Lattice, Topology};
+pub use topology::{Graph, Lattice, Topology};
+pub use view::View;

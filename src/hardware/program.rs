@@ -1,14 +1,22 @@
 //! Programming an energy onto a die: what was asked, what the die realises, and why the two differ.
 
+use super::capacitive::CapacitiveChip;
 use super::card::Kind;
-use super::die::Die;
+use super::chip::Chip;
+use super::die::{Die, Level};
 use super::divergence::Divergence;
+use super::flux::FluxChip;
 use super::injected::InjectedChip;
+use super::latch::LatchChip;
 use super::ledger::{Ledger, Spent};
 use super::readout::Readout;
+use super::selected::SelectedChip;
 use super::telegraph::TelegraphChip;
+use super::topology::Topology;
+use super::view::View;
+use crate::circuit::ChargeLevel;
 use crate::dynamics::Process;
-use crate::energy::{Ising, Model, Parameters, Parametric, SoftSpin};
+use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -69,16 +77,10 @@ pub(super) struct Realised {
     pub clipped: usize,
 }
 
-#[derive(Clone, Debug)]
-enum Chip {
-    Injected(Box<InjectedChip>),
-    Telegraph(Box<TelegraphChip>),
-}
-
 /// An energy programmed onto a die.
 #[derive(Clone, Debug)]
 pub struct Programmed {
-    chip: Chip,
+    chip: Box<dyn Chip>,
     model: Model,
     die: Die,
     ledger: Ledger,
@@ -102,6 +104,11 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             format!("{} nodes", model.dim()),
             expected,
         ));
+    }
+    if let Topology::File(path) = &die.card.topology {
+        let value = format!("\"file {path}\"");
+        let expected = "a topology whose file has been read";
+        return Err(Error::invalid("limits.topology", value, expected));
     }
     if let Some(&(i, j)) = edges(model)
         .iter()
@@ -131,6 +138,8 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
     let wrong = |expected: &str| {
         let kind = match model {
             Model::Ising(_) => "spins",
+            Model::Mixture(_) => "mixtures",
+            Model::FluxCells(_) => "flux cells",
             _ => "real variables",
         };
         Err(Error::invalid(
@@ -140,17 +149,26 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         ))
     };
     let written = die.corrected(model)?;
-    let chip = match (die.card.kind, &written) {
+    let chip: Box<dyn Chip> = match (die.card.kind, &written) {
         (Kind::InjectedNoise, Model::Quadratic(_) | Model::SoftSpin(_)) => {
-            Chip::Injected(Box::new(InjectedChip::new(die, &written, scale)?))
+            Box::new(InjectedChip::new(die, &written, scale)?)
         }
-        (Kind::Telegraph, Model::Ising(ising)) => {
-            Chip::Telegraph(Box::new(TelegraphChip::new(die, ising)?))
+        (Kind::Telegraph, Model::Ising(ising)) => match die.level {
+            Level::Telegraph => Box::new(TelegraphChip::new(die, ising)?),
+            Level::Langevin => Box::new(LatchChip::new(die, ising, ChargeLevel::Langevin)?),
+            Level::Poisson => Box::new(LatchChip::new(die, ising, ChargeLevel::Poisson)?),
+        },
+        (Kind::Capacitive, Model::Quadratic(energy)) => Box::new(CapacitiveChip::new(die, energy)?),
+        (Kind::SelectedModes, Model::Mixture(mixture)) => {
+            Box::new(SelectedChip::new(die, mixture, scale)?)
         }
-        (Kind::InjectedNoise, Model::Ising(_)) => {
-            return wrong("a p-bit chip, e.g. \"pbit_cmos_subthreshold\"");
+        (Kind::Flux, Model::FluxCells(cells)) => Box::new(FluxChip::new(die, cells)?),
+        (_, Model::FluxCells(_)) => return wrong("a chip of flux cells, e.g. \"josephson_flux\""),
+        (_, Model::Ising(_)) => return wrong("a p-bit chip, e.g. \"pbit_cmos_subthreshold\""),
+        (_, Model::Mixture(_)) => return wrong("a chip of gated branches, e.g. \"pmog\""),
+        (_, Model::Quadratic(_) | Model::SoftSpin(_)) => {
+            return wrong("a chip of real variables, e.g. \"soft_spin_cmos\"");
         }
-        (Kind::Telegraph, _) => return wrong("a chip of real variables, e.g. \"soft_spin_cmos\""),
     };
     Ok(Programmed {
         chip,
@@ -172,20 +190,14 @@ fn edges(model: &Model) -> Vec<(usize, usize)> {
 }
 
 impl Programmed {
-    /// The process that the die realises, in x = V/(a V_u) and time a²τ.
+    /// The process that the die realises, in units of the energy's variable and of [`Self::seconds_per_time`].
     pub fn process(&self) -> &Process {
-        match &self.chip {
-            Chip::Injected(chip) => chip.process(),
-            Chip::Telegraph(chip) => chip.process(),
-        }
+        self.chip.process()
     }
 
     /// The circuit that holds the energy; `None` for chips of two-state elements.
     pub fn circuit(&self) -> Option<&crate::circuit::Circuit> {
-        match &self.chip {
-            Chip::Injected(chip) => Some(chip.circuit()),
-            Chip::Telegraph(_) => None,
-        }
+        self.chip.circuit()
     }
 
     /// The circuit with what it cannot hold replaced by a recording: two-state elements become sources of one realisation of
@@ -194,10 +206,29 @@ impl Programmed {
     /// # Errors
     /// p-bits without synapses; a step beyond the synapses' stability limit.
     pub fn recorded_circuit(&self, of: Realisation) -> Result<crate::circuit::Circuit> {
-        match &self.chip {
-            Chip::Injected(chip) => Ok(chip.circuit().clone()),
-            Chip::Telegraph(chip) => chip.recorded(self.tau(), of),
-        }
+        self.chip.recorded(of)
+    }
+
+    /// Relative inflation of the stiffest mode's variance by an Euler–Maruyama step `h`; `None` where the energy's curvature
+    /// decides.
+    pub fn variance_inflation(&self, h: f64) -> Option<f64> {
+        self.chip.variance_inflation(h)
+    }
+
+    /// The scheme that advances the process when nothing else is asked for: Euler–Maruyama, but for single charges.
+    pub fn scheme(&self) -> &'static str {
+        self.chip.scheme()
+    }
+
+    /// How the energy's variables are read off the state of the process.
+    pub fn view(&self) -> View {
+        self.chip.view()
+    }
+
+    /// The Euler–Maruyama step, in the process's time, whose bias of the stiffest mode's variance is `tolerance`; `None`
+    /// where the energy's curvature decides.
+    pub fn step(&self, tolerance: f64) -> Option<f64> {
+        self.chip.step(tolerance)
     }
 
     /// The energy that was asked for.
@@ -210,12 +241,9 @@ impl Programmed {
         &self.die
     }
 
-    /// Seconds per unit of the process's time: a²τ.
+    /// Seconds per unit of the process's time (injected noise: a²τ).
     pub fn seconds_per_time(&self) -> f64 {
-        match &self.chip {
-            Chip::Injected(chip) => chip.seconds_per_time(),
-            Chip::Telegraph(_) => self.tau(),
-        }
+        self.chip.seconds_per_time()
     }
 
     /// The card's τ, seconds.
@@ -225,10 +253,7 @@ impl Programmed {
 
     /// Volts per unit of the energy's variable (p-bits: bias volts per unit of input).
     pub fn volts_per_x(&self) -> f64 {
-        match &self.chip {
-            Chip::Injected(chip) => chip.volts_per_x(),
-            Chip::Telegraph(chip) => chip.volts_per_input(),
-        }
+        self.chip.volts_per_x()
     }
 
     /// The card's sample period, seconds.
@@ -238,16 +263,7 @@ impl Programmed {
 
     /// The instrument that reads nodes.
     pub fn readout(&self) -> Readout {
-        match (
-            &self.chip,
-            self.die.limit("adc", "readout.adc_bits"),
-            self.die.card.get("limits.rails"),
-        ) {
-            (Chip::Injected(chip), Some(bits), Some(rails)) => {
-                Readout::adc(bits as u32, rails / chip.volts_per_x())
-            }
-            _ => Readout::perfect(),
-        }
+        self.chip.readout(&self.die)
     }
 
     /// Costs.
@@ -262,20 +278,14 @@ impl Programmed {
     pub fn reprogram(&mut self, parameters: &Parameters) -> Result<Spent> {
         self.model.set_parameters(parameters)?;
         let written = self.die.corrected(&self.model)?.parameters();
-        match &mut self.chip {
-            Chip::Injected(chip) => chip.write(&self.die, &written)?,
-            Chip::Telegraph(chip) => chip.write(&self.die, &written),
-        }
+        self.chip.write(&self.die, &written)?;
         Ok(self
             .ledger
             .write((parameters.fields.len() + parameters.couplings.len()) as u64))
     }
 
     fn realised(&self) -> &Realised {
-        match &self.chip {
-            Chip::Injected(chip) => chip.realised(),
-            Chip::Telegraph(chip) => chip.realised(),
-        }
+        self.chip.realised()
     }
 
     /// Realised fields, and per edge the coupling in each direction.
@@ -302,22 +312,16 @@ impl Programmed {
             .zip(&realised.fields)
             .map(|(h, r)| r - h)
             .collect();
-        let (scale, excess_noise_share) = match &self.chip {
-            Chip::Injected(chip) => (chip.scale(), Some(chip.excess_noise_share())),
-            Chip::Telegraph(_) => (1.0, None),
-        };
+        let scale = self.chip.scale();
         ProgramReport {
             scale,
             voltage_unit: self.volts_per_x() / scale,
             coupling_rms_error: rms(&errors),
             coupling_max_error: errors.iter().fold(0.0, |m, e| m.max(e.abs())),
             field_rms_error: rms(&fields),
-            dac_step: match &self.chip {
-                Chip::Injected(chip) => chip.coupling_dac(&self.die).step(),
-                Chip::Telegraph(_) => super::telegraph::coupling_dac(&self.die).step(),
-            },
+            dac_step: self.chip.coupling_dac(&self.die).step(),
             clipped: realised.clipped,
-            excess_noise_share,
+            excess_noise_share: self.chip.excess_noise_share(),
             no_energy_because: self.no_energy_because(),
             nonidealities: self.die.nonidealities(),
             divergence: self.divergence(),
@@ -326,34 +330,13 @@ impl Programmed {
 
     /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.
     fn no_energy_because(&self) -> Vec<String> {
-        let on = self.die.nonidealities();
-        let has = |name: &str| on.iter().any(|n| n == name);
-        let (injected, many) = (matches!(self.chip, Chip::Injected(_)), self.model.dim() > 1);
         let one_way = self.realised().couplings.iter().any(|(a, b)| a != b);
-        let reasons = [
-            (
-                one_way,
-                "the two directions of a coupler differ (J_ij != J_ji)",
-            ),
-            (
-                injected && many && has("noise_temperature"),
-                "nodes have unequal noise temperatures",
-            ),
-            (
-                injected && many && has("tau"),
-                "nodes have unequal capacitances, and with them unequal temperatures kT_eff C/C_i",
-            ),
-            (
-                injected && has("excess_noise"),
-                "cells and couplers add noise of their own, unequal between nodes",
-            ),
-            (injected && has("rails"), "rails clip the node voltages"),
-            (
-                !injected && has("synapse"),
-                "spins see their neighbours late and through a noisy node",
-            ),
-        ];
-        let said = reasons.iter().filter(|r| r.0);
+        let couplers = (
+            one_way,
+            "the two directions of a coupler differ (J_ij != J_ji)",
+        );
+        let reasons = std::iter::once(couplers).chain(self.chip.no_energy_because(&self.die));
+        let said = reasons.filter(|r| r.0);
         said.map(|r| r.1.to_owned()).collect()
     }
 
@@ -363,40 +346,9 @@ impl Programmed {
     /// cannot hold (an offset makes a quartic cell's energy cubic too), and for a single node whose noise or capacitance
     /// is off its nominal value.
     pub fn energy(&self) -> Option<Model> {
-        let off_nominal = self.die.has("noise_temperature") || self.die.has("tau");
-        let telegraph = matches!(self.chip, Chip::Telegraph(_));
-        if !self.no_energy_because().is_empty() || (off_nominal && !telegraph) {
+        if !self.no_energy_because().is_empty() {
             return None;
         }
-        let beta = 1.0 / self.die.temperature_ratio;
-        let scaled = |values: &[f64]| values.iter().map(|v| v * beta).collect::<Vec<_>>();
-        let couplings: Vec<f64> = self
-            .realised()
-            .couplings
-            .iter()
-            .map(|c| c.0 * beta)
-            .collect();
-        if let Model::Ising(asked) = &self.model {
-            let mut graph = asked.couplings.clone();
-            graph.set_values(&couplings).ok()?;
-            let fields = scaled(&self.realised().fields);
-            return Ising::new(fields, graph).ok().map(Model::Ising);
-        }
-        let mut graph = self.model.continuous()?.pairwise()?.couplings;
-        graph.set_values(&couplings).ok()?;
-        let n = self.model.dim();
-        let polynomial = &self.process().polynomial;
-        let term = |k: usize| {
-            polynomial
-                .get(k)
-                .map_or_else(|| vec![0.0; n], |c| scaled(c))
-        };
-        if term(2).iter().any(|&c| c != 0.0) {
-            return None;
-        }
-        let per = |k: usize| term(k).iter().map(|c| -c / (k + 1) as f64).collect();
-        SoftSpin::new(per(1), per(3), term(0), graph)
-            .ok()
-            .map(Model::SoftSpin)
+        self.chip.energy(&self.die, &self.model)
     }
 }

@@ -4,6 +4,7 @@
 //! noise kT/C_s) settles in τ_s; on the ideal chip it is instantaneous and noiseless. In an environment hotter than the
 //! card's, the logit of a given bias falls as 1/T (κ = 27.2/V_T, with the supply kept at its multiple of V_T).
 
+use super::chip::Chip;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::{Realisation, Realised};
@@ -11,7 +12,7 @@ use crate::circuit::{Circuit, NodeId};
 use crate::dynamics::{
     Control, Ensemble, LevelInput, Levels, Linear, NormalBits, Process, Setting, Wave, scheme,
 };
-use crate::energy::{Ising, Parameters};
+use crate::energy::{Ising, Model, Parameters};
 use crate::error::{Error, Result};
 use std::sync::atomic::AtomicBool;
 use uom::si::capacitance::farad;
@@ -49,6 +50,8 @@ impl Synapse {
 #[derive(Clone, Debug)]
 pub(super) struct TelegraphChip {
     process: Process,
+    /// τ0, s.
+    tau: f64,
     edges: Vec<(usize, usize)>,
     /// Gain error of each coupling, into the lower node and into the higher.
     gains: Vec<(f64, f64)>,
@@ -58,14 +61,10 @@ pub(super) struct TelegraphChip {
     synapse_rate: f64,
     volts_per_input: f64,
     synapse: Option<Synapse>,
-    /// Actual over nominal temperature.
-    temperature_ratio: f64,
+    /// Input of a p-bit over the nominal one at the same bias voltage: nominal over actual temperature, times the corner's
+    /// gain over the card's.
+    sensitivity: f64,
     realised: Realised,
-}
-
-/// The coupling DAC of a die, in units of J.
-pub(super) fn coupling_dac(die: &Die) -> Dac {
-    converter(die, "limits.coupling_max")
 }
 
 fn converter(die: &Die, key: &str) -> Dac {
@@ -82,8 +81,13 @@ impl TelegraphChip {
         let tau = card.required("physics.tau");
         // Logit per volt is 1000 × (logit per mV); the logit is 2I.
         let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
+        let slow = die.actual("physics.tau") / tau;
         let spread = die.spread("tau", "nonidealities.tau_sigma");
-        let own_tau = die.sites(TAU, n).into_iter().map(|z| (spread * z).exp());
+        let own_tau = die
+            .sites(TAU, n)
+            .into_iter()
+            .map(|z| slow * (spread * z).exp());
+        let skew = die.actual("physics.skew") / volts_per_input;
         let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
             let tau_s = card.get("physics.synapse_tau")?;
@@ -119,31 +123,46 @@ impl TelegraphChip {
         });
         let mut chip = TelegraphChip {
             process,
+            tau,
             edges: ising.couplings.edges().to_vec(),
             gains: (0..ising.couplings.edges().len() as u64)
                 .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
             offsets: (0u64..)
                 .zip(die.sites(BIAS, n))
-                .map(|(i, z)| die.offset(z, i, volts_per_input))
+                .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
                 .collect(),
             synapse_rate,
             volts_per_input,
             synapse,
-            temperature_ratio: die.temperature_ratio,
+            sensitivity: die.actual("physics.bias_gain")
+                / card.required("physics.bias_gain")
+                / die.temperature_ratio,
             realised: Realised::default(),
         };
         let parameters = Parameters {
             fields: ising.fields.clone(),
             couplings: ising.couplings.values().to_vec(),
         };
-        chip.write(die, &parameters);
+        chip.write(die, &parameters)?;
         Ok(chip)
+    }
+}
+
+impl Chip for TelegraphChip {
+    fn boxed(&self) -> Box<dyn Chip> {
+        Box::new(self.clone())
+    }
+
+    /// In units of J.
+    fn coupling_dac(&self, die: &Die) -> Dac {
+        converter(die, "limits.coupling_max")
     }
 
     /// Writes fields and couplings through the DACs and gain errors.
-    pub(super) fn write(&mut self, die: &Die, parameters: &Parameters) {
-        let (coupling_dac, field_dac) = (coupling_dac(die), converter(die, "limits.field_max"));
+    fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
+        let (coupling_dac, field_dac) =
+            (self.coupling_dac(die), converter(die, "limits.field_max"));
         let n = self.offsets.len();
         let mut realised = Realised::default();
         let mut rows = vec![Vec::new(); n];
@@ -168,7 +187,7 @@ impl TelegraphChip {
             realised.clipped += usize::from(clipped);
             realised.fields.push(level + offset);
         }
-        let cool = 1.0 / self.temperature_ratio;
+        let cool = self.sensitivity;
         let field = realised.fields.iter().map(|h| h * cool).collect();
         let input = if self.synapse_rate > 0.0 {
             // τ_s dI/dt = Σ K s − I: the drive is K/τ_s; the field and the offset act after the node.
@@ -195,6 +214,7 @@ impl TelegraphChip {
             levels.input = input;
         }
         self.realised = realised;
+        Ok(())
     }
 
     /// One realisation of `points` steps as a circuit: every p-bit a source of its recorded ±1 V (node p0, p1 …) that drives
@@ -202,7 +222,7 @@ impl TelegraphChip {
     ///
     /// # Errors
     /// Instantaneous inputs, which have no circuit; a step beyond the synapses' stability limit.
-    pub(super) fn recorded(&self, tau: f64, of: Realisation) -> Result<Circuit> {
+    fn recorded(&self, of: Realisation) -> Result<Circuit> {
         let Some(synapse) = &self.synapse else {
             let expected = "a die whose synapses are on: inputs without synapses have no circuit";
             return Err(Error::invalid(
@@ -213,7 +233,7 @@ impl TelegraphChip {
         };
         let n = self.offsets.len();
         let setting = Setting {
-            step: of.step / tau,
+            step: of.step / self.tau,
             clamped: &vec![false; n],
             stiffness: None,
             normals: NormalBits::Full,
@@ -248,16 +268,39 @@ impl TelegraphChip {
         Ok(circuit)
     }
 
-    pub(super) fn process(&self) -> &Process {
+    fn process(&self) -> &Process {
         &self.process
     }
 
-    pub(super) fn volts_per_input(&self) -> f64 {
+    /// τ0.
+    fn seconds_per_time(&self) -> f64 {
+        self.tau
+    }
+
+    fn volts_per_x(&self) -> f64 {
         self.volts_per_input
     }
 
-    pub(super) fn realised(&self) -> &Realised {
+    fn realised(&self) -> &Realised {
         &self.realised
+    }
+
+    fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
+        let late = die.nonidealities().iter().any(|n| n == "synapse");
+        let reason = "spins see their neighbours late and through a noisy node";
+        vec![(late, reason)]
+    }
+
+    fn energy(&self, _die: &Die, asked: &Model) -> Option<Model> {
+        let beta = self.sensitivity;
+        let Model::Ising(asked) = asked else {
+            return None;
+        };
+        let mut graph = asked.couplings.clone();
+        let couplings: Vec<f64> = self.realised.couplings.iter().map(|c| c.0 * beta).collect();
+        graph.set_values(&couplings).ok()?;
+        let fields = self.realised.fields.iter().map(|h| h * beta).collect();
+        Ising::new(fields, graph).ok().map(Model::Ising)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::lower::StiffnessTracker;
 use super::{
-    ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
+    ChainState, Clamp, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
 };
 use crate::dynamics::streams::StreamPosition;
 use crate::dynamics::{
@@ -11,7 +11,7 @@ use crate::dynamics::{
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
-use crate::hardware::{Programmed, Spent};
+use crate::hardware::{Programmed, Spent, View};
 
 /// The scheme whose step rule is a closed form.
 const EULER: &str = "euler-maruyama";
@@ -30,6 +30,9 @@ pub enum StepRule {
 pub struct AnalogSampler<R: Compiled> {
     programmed: Programmed,
     ensemble: Ensemble<R>,
+    /// How variables are read off the rows of a state, and how many rows are recorded.
+    view: View,
+    rows: usize,
     scheme: String,
     rule: StepRule,
     stiffness: StiffnessTracker,
@@ -52,8 +55,15 @@ impl<R: Compiled> AnalogSampler<R> {
     ) -> Result<Self> {
         let process = programmed.process();
         let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
+        let view = programmed.view();
+        let mut ensemble = Ensemble::from_origin(origin, chains, process.nodes, levels);
+        if let Some(shown) = view.shown() {
+            ensemble = ensemble.showing(shown);
+        }
         let sampler = AnalogSampler {
-            ensemble: Ensemble::from_origin(origin, chains, process.nodes, levels),
+            rows: ensemble.width(),
+            ensemble,
+            view,
             stiffness: StiffnessTracker::new(programmed.model()),
             programmed,
             scheme: scheme_name.to_owned(),
@@ -61,11 +71,11 @@ impl<R: Compiled> AnalogSampler<R> {
             normals: NormalBits::Full,
             follow,
         };
-        let mask = vec![false; sampler.width()];
+        let mask = vec![false; sampler.rows];
         let setting = Setting {
             step: sampler.natural_step(),
             clamped: &mask,
-            stiffness: sampler.stiffness.value(),
+            stiffness: sampler.stiffness(),
             normals: sampler.normals,
         };
         scheme::<R>(scheme_name)?.prepare(sampler.programmed.process(), &setting)?;
@@ -84,6 +94,12 @@ impl<R: Compiled> AnalogSampler<R> {
         &self.programmed
     }
 
+    /// λ_max of the energy, where it is the process's.
+    fn stiffness(&self) -> Option<f64> {
+        let own = self.programmed.step(0.01).is_some();
+        self.stiffness.value().filter(|_| !own)
+    }
+
     fn width(&self) -> usize {
         self.programmed.model().dim()
     }
@@ -93,6 +109,9 @@ impl<R: Compiled> AnalogSampler<R> {
         match self.rule {
             StepRule::Seconds(seconds) => seconds / self.programmed.seconds_per_time(),
             StepRule::Auto(tolerance) => {
+                if let Some(step) = self.programmed.step(tolerance) {
+                    return step;
+                }
                 match (self.stiffness.value(), &self.programmed.process().levels) {
                     (Some(stiffness), _) => {
                         let exact = || scheme::<f64>(&self.scheme).ok();
@@ -160,6 +179,66 @@ impl<R: Compiled> AnalogSampler<R> {
     }
 }
 
+impl<R: Compiled> AnalogSampler<R> {
+    /// The variables in the state `rows` of all chains.
+    fn variables(&self, rows: &[f64]) -> Vec<f64> {
+        if self.view == View::Direct {
+            return rows.to_vec();
+        }
+        let width = self.width();
+        let mut x = vec![0.0; width];
+        let mut all = Vec::with_capacity(rows.len() / self.rows * width);
+        for rows in rows.chunks(self.rows) {
+            let rows: Vec<f32> = rows.iter().map(|&v| v as f32).collect();
+            self.view.decode(&rows, &mut x);
+            all.extend(x.iter().copied().map(f64::from));
+        }
+        all
+    }
+
+    /// A state of all chains that reads as `values`.
+    fn rows_of(&self, values: &[f64]) -> Result<Vec<f64>> {
+        if self.view == View::Direct {
+            return Ok(values.to_vec());
+        }
+        let (chains, width) = (self.ensemble.chains(), self.width());
+        if values.len() != chains * width {
+            let expected = format!("{chains} chains x {width} nodes");
+            let value = format!("{} values", values.len());
+            return Err(Error::invalid("state", value, expected));
+        }
+        let mut rows = vec![0.0; chains * self.rows];
+        for (x, rows) in values.chunks(width).zip(rows.chunks_mut(self.rows)) {
+            self.view.encode(x, rows);
+        }
+        Ok(rows)
+    }
+
+    /// The rows that a clamp holds.
+    ///
+    /// # Errors
+    /// A node that does not exist, or that is not one row of the state.
+    fn clamped_rows(&self, clamp: Option<&Clamp>) -> Result<Vec<bool>> {
+        clamp_mask(clamp, self.width())?;
+        let mut mask = vec![false; self.rows];
+        for row in self.rows_of_clamp(clamp)? {
+            mask[row] = true;
+        }
+        Ok(mask)
+    }
+
+    fn rows_of_clamp(&self, clamp: Option<&Clamp>) -> Result<Vec<usize>> {
+        let nodes = clamp.map_or(&[][..], |c| &c.nodes);
+        let row = |&node: &usize| {
+            let expected =
+                "a variable that is one node of the chip: this one is decided from several";
+            let wrong = || Error::invalid("clamp.nodes", node, expected);
+            self.view.row_of(node).ok_or_else(wrong)
+        };
+        nodes.iter().map(row).collect()
+    }
+}
+
 /// Joules of a run, in the sampler's terms.
 fn cost(spent: Spent, device_seconds: f64) -> Cost {
     Cost {
@@ -185,27 +264,38 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             chains: self.ensemble.chains(),
             nodes: self.width(),
             step: Some(step),
-            predicted_bias: self.stiffness.value().and_then(|l| inflation(step * l)),
+            predicted_bias: match self.stiffness() {
+                Some(stiffness) => inflation(step * stiffness),
+                None if self.scheme == EULER => self.programmed.variance_inflation(step),
+                None => None,
+            },
         }
     }
 
     fn state(&self) -> ChainState {
+        let rows = self.ensemble.values();
         let streams = self.ensemble.streams().into_iter().enumerate();
         let streams = streams
             .map(|(chain, position)| {
-                let carried = self.ensemble.carried(chain).into_iter().map(f64::to_bits);
+                let hidden = if self.view == View::Direct {
+                    &[][..]
+                } else {
+                    &rows[chain * self.rows..][..self.rows]
+                };
+                let carried = self.ensemble.carried(chain);
+                let carried = hidden.iter().copied().chain(carried).map(f64::to_bits);
                 position.numbers().into_iter().chain(carried).collect()
             })
             .collect();
         ChainState {
-            values: self.ensemble.values(),
+            values: self.variables(&rows),
             streams: Some(streams),
             adapted: self.stiffness.numbers(),
         }
     }
 
     fn restore(&mut self, state: &ChainState) -> Result<()> {
-        self.ensemble.set_values(&state.values)?;
+        let mut rows = self.rows_of(&state.values)?;
         if !state.adapted.is_empty() {
             self.stiffness.remember(&state.adapted)?;
         }
@@ -219,16 +309,24 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             let positions: Vec<_> = entries.iter().map(|entry| entry.0).collect();
             self.ensemble.restore_streams(&positions)?;
             for (chain, (_, carried)) in entries.iter().enumerate() {
-                let carried: Vec<f64> = carried.iter().map(|&b| f64::from_bits(b)).collect();
+                let mut carried: Vec<f64> = carried.iter().map(|&b| f64::from_bits(b)).collect();
+                if self.view != View::Direct {
+                    if carried.len() < self.rows {
+                        return Err(short());
+                    }
+                    let rest = carried.split_off(self.rows);
+                    rows[chain * self.rows..][..self.rows].copy_from_slice(&carried);
+                    carried = rest;
+                }
                 self.ensemble.restore_carried(chain, &carried)?;
             }
         }
-        Ok(())
+        self.ensemble.set_values(&rows)
     }
 
     fn run(&mut self, phase: &Phase) -> Result<Run> {
         let width = self.width();
-        let clamped = clamp_mask(phase.clamp.as_ref(), width)?;
+        let clamped = self.clamped_rows(phase.clamp.as_ref())?;
         // The step is fitted to whatever must come out exactly: the sample period, or the one horizon.
         let (every, h) = self.fit(phase.every.unwrap_or(phase.duration))?;
         let burn_in = self.steps_of(phase.burn_in, h);
@@ -253,12 +351,13 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             ));
         }
         if let Some(clamp) = &phase.clamp {
-            self.ensemble.write_clamped(&clamp.nodes, &clamp.values)?;
+            let rows = self.rows_of_clamp(Some(clamp))?;
+            self.ensemble.write_clamped(&rows, &clamp.values)?;
         }
         let setting = Setting {
             step: h,
             clamped: &clamped,
-            stiffness: self.stiffness.value(),
+            stiffness: self.stiffness(),
             normals: self.normals,
         };
         let stepper = scheme::<R>(&self.scheme)?.prepare(self.programmed.process(), &setting)?;
@@ -269,6 +368,13 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             every,
             self.follow.control(),
         )?;
+        if self.view != View::Direct {
+            let mut x = vec![0.0f32; recorded.x.len() / self.rows * width];
+            for (rows, x) in recorded.x.chunks(self.rows).zip(x.chunks_mut(width)) {
+                self.view.decode(rows, x);
+            }
+            recorded.x = x;
+        }
         self.programmed.readout().read(&mut recorded.x);
         let unit = self.programmed.seconds_per_time();
         let steps = burn_in + draws * every;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
 use crate::hardware::card::card;
 use crate::hardware::{
-    CalibrationPlan, Card, Die, Programmed, Realisation, Scale, calibrate, program,
+    CalibrationPlan, Card, Die, Level, Programmed, Realisation, Scale, calibrate, program,
 };
 use crate::sampler::{AnalogSampler, ChainState, GibbsSampler, LangevinSampler, Sampler, StepRule};
 use crate::units::{Dimension, parse};
@@ -151,6 +151,16 @@ impl Prepared {
                     }
                     die.temperature_ratio =
                         actual / card.get("physics.temperature").unwrap_or(actual);
+                }
+                die.level = match hardware.level.as_deref() {
+                    Some("langevin") => Level::Langevin,
+                    Some("poisson") => Level::Poisson,
+                    _ => Level::Telegraph,
+                };
+                if let (Some(corner), Some(_)) = (&hardware.environment_corner, seed) {
+                    die = die
+                        .in_corner(corner)
+                        .map_err(|e| e.under("hardware.environment").in_file(&file))?;
                 }
                 if let (Some(plan), Some(_)) = (&hardware.calibrate, seed) {
                     let tau = card.get("physics.tau").unwrap_or(1.0);
@@ -350,7 +360,12 @@ impl Prepared {
             time => StepRule::Seconds(self.seconds(time)),
         };
         let streams = self.origin(ANALOG + domain);
-        let scheme = &plan.scheme;
+        // The default scheme stands for the chip's own.
+        let native = programmed.scheme();
+        let scheme = match plan.scheme.as_str() {
+            "euler-maruyama" => native,
+            other => other,
+        };
         let (full, single) = (NormalBits::Full, NormalBits::Single);
         Ok(match plan.precision.as_str() {
             "f32" => Box::new(AnalogSampler::<f32>::new(

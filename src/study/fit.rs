@@ -186,6 +186,14 @@ pub fn fit(card: &Card, traces: &Traces) -> Result<FitReport> {
             (l.min(v), h.max(v))
         });
     let telegraph = card.kind == Kind::Telegraph;
+    if !(telegraph || card.kind == Kind::InjectedNoise) {
+        let expected = "a card of p-bits or of nodes with injected noise";
+        return Err(Error::invalid(
+            "CARD",
+            format!("\"{}\"", card.name),
+            expected,
+        ));
+    }
     if telegraph && traces.x.iter().any(|&v| v != low && v != high) {
         let expected = "two levels, as p-bits have";
         return Err(Error::invalid("x", "readings between two levels", expected));

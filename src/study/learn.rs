@@ -60,7 +60,7 @@ pub(super) fn edges(model: &Model) -> &[(usize, usize)] {
     match model {
         Model::SoftSpin(e) => e.couplings.edges(),
         Model::Ising(e) => e.couplings.edges(),
-        Model::Quadratic(_) => &[],
+        Model::Quadratic(_) | Model::Mixture(_) | Model::FluxCells(_) => &[],
     }
 }
 

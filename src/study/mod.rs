@@ -11,17 +11,20 @@ mod dice;
 mod digits;
 mod fit;
 mod learn;
+pub mod linear_algebra;
 mod measure;
 mod reference;
 mod sample;
 mod stream;
 mod sweep;
+mod verify;
 
 pub use chips::{Prepared, card_of};
 pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
 pub use fit::{FitReport, FitRow, NodeFit, Traces, fit};
 pub use sweep::{Work, check_sweep, run_sweep};
+pub use verify::{Checked, Measurement, Verdict, verify};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -44,6 +44,20 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
             ))
         }
         Model::SoftSpin(_) => None,
+        Model::FluxCells(cells) => {
+            let n = cells.flux.len();
+            let (mean, variance) = exact::flux_cells(cells).ok()?;
+            let covariance = (0..n * n).map(|k| if k / n == k % n { variance[k / n] } else { 0.0 });
+            Some(exact(mean, covariance.collect(), None))
+        }
+        Model::Mixture(mixture) => {
+            let (mean, covariance) = mixture.moments();
+            Some(exact(
+                mean.as_slice().to_vec(),
+                covariance.as_slice().to_vec(),
+                None,
+            ))
+        }
         Model::Ising(ising) => {
             let e = exact::enumerate(ising).ok()?;
             let n = e.means.len();

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::chips::Prepared;
+use super::linear_algebra;
 use super::measure::Measured;
 use super::reference::{Reference, state_index};
 use super::stream;
@@ -214,7 +215,8 @@ impl Prepared {
             directory.write_arrays(&format!("moments-{name}.npz"), &arrays)?;
         }
         let wall_seconds = began.elapsed().as_secs_f64();
-        let metrics = measured.metrics(&run);
+        let mut metrics = measured.metrics(&run);
+        metrics.extend(self.linear_algebra(&contender, model, &run)?);
         let draws = s.draws as u64;
         let mut record = self.record(&contender, model, &description, &run, draws, metrics)?;
         record.ess_min = measured.ess_min;
@@ -227,6 +229,37 @@ impl Prepared {
             measured,
             record,
         })
+    }
+
+    /// What a Gaussian's draws say of A⁻¹b, A⁻¹ and log det A; for chips beside the errors that the law allows.
+    fn linear_algebra(
+        &self,
+        contender: &Contender,
+        model: &Model,
+        run: &Run,
+    ) -> Result<BTreeMap<String, Metric>> {
+        let Model::Quadratic(energy) = model else {
+            return Ok(BTreeMap::new());
+        };
+        let samples = &run.samples;
+        let mut metrics = linear_algebra::estimates(energy, samples);
+        if let (Contender::Chip(k), [first, second, ..]) = (contender, &samples.t[..]) {
+            let programmed = self.program(&self.dies[*k], model)?;
+            let view = programmed.view();
+            let rows: Vec<usize> = (0..samples.nodes).filter_map(|i| view.row_of(i)).collect();
+            let interval = (second - first) / programmed.seconds_per_time();
+            let law = linear_algebra::error_law(programmed.process(), &rows, interval)?;
+            if let (Some(law), true) = (law, rows.len() == samples.nodes) {
+                for (name, value) in [
+                    ("solve_error2_law", law.mean),
+                    ("inverse_error2_law", law.covariance),
+                ] {
+                    let value = value / samples.draws as f64;
+                    metrics.insert(name.to_owned(), Metric { value, se: None });
+                }
+            }
+        }
+        Ok(metrics)
     }
 
     /// Runs one sampler freely and keeps moments instead of draws.

@@ -15,6 +15,7 @@
 //! *@ chains 64                 *@ seed 1
 //! *@ scheme heun               *@ step 1n|auto       *@ tolerance 0.01
 //! *@ level langevin|poisson    *@ rails 1.2
+//! *@ precision f32|f64|mixed   *@ generator pcg|chacha8
 //! ```
 //!
 //! A line that is not understood is an error that names it.

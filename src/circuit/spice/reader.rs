@@ -3,8 +3,8 @@
 use super::lines::{Line, split, words};
 use super::number;
 use super::scope::{CELSIUS, Scope, located, pairs, refused};
-use crate::circuit::{ChargeLevel, Circuit, ElementId, NodeId};
-use crate::dynamics::Calculus;
+use crate::circuit::{ChargeLevel, Circuit, ElementId, NodeId, Precision};
+use crate::dynamics::{Calculus, Generator};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,10 @@ pub struct Deck {
     pub step: Option<f64>,
     /// `*@ tolerance`.
     pub tolerance: Option<f64>,
+    /// `*@ precision`.
+    pub precision: Option<Precision>,
+    /// `*@ generator`.
+    pub generator: Option<Generator>,
     /// Likely slips, one line each.
     pub warnings: Vec<String>,
 }
@@ -106,6 +110,8 @@ pub fn read_with(text: &str, overrides: &BTreeMap<String, f64>) -> Result<Deck> 
         scheme: None,
         step: None,
         tolerance: None,
+        precision: None,
+        generator: None,
         warnings: Vec::new(),
     };
     let lines = reader.take_subcircuits(lines)?;
@@ -381,6 +387,18 @@ impl Reader {
             "tolerance" => {
                 let tolerance = value(1).filter(|&v| v < 1.0);
                 deck.tolerance = Some(tolerance.ok_or_else(|| wanted("the tolerance"))?);
+            }
+            "precision" => {
+                let known = Precision::names().join(", ");
+                let named = Precision::named(word(1)).ok();
+                deck.precision =
+                    Some(named.ok_or_else(|| wanted(&format!("the precision ({known})")))?);
+            }
+            "generator" => {
+                let known = Generator::names().join(", ");
+                let named = Generator::named(word(1)).ok();
+                deck.generator =
+                    Some(named.ok_or_else(|| wanted(&format!("the generator ({known})")))?);
             }
             "level" => self.circuit.set_level(match word(1) {
                 "langevin" => ChargeLevel::Langevin,

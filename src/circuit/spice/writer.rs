@@ -1,11 +1,11 @@
 //! From a circuit to a netlist that other simulators read.
 
 use crate::circuit::charge::directions;
-use crate::circuit::devices::FLUX_QUANTUM;
 use crate::circuit::element::{Element, Nonlinear, Terminal};
 use crate::circuit::netlist::Circuit;
 use crate::dynamics::{Flux, Law, Wave};
 use crate::units::BOLTZMANN;
+use crate::units::FLUX_QUANTUM;
 use std::fmt::Write;
 
 /// How noise is written.

@@ -1,9 +1,10 @@
 //! Heat and work of a netlist: powers of all elements against exact heat currents, work against free energies.
 
-use super::{plan, sampler};
+use super::{plan, sampler, scheme_words};
 use crate::circuit::spice::Deck;
 use crate::circuit::{Balance, Plan, Role, SmallSignal, balance, balance_steps};
 use crate::diagnostics::jarzynski;
+use crate::dynamics::DENSE_ROWS;
 use crate::error::Result;
 use crate::experiment::CircuitExperiment;
 use crate::record::{
@@ -78,8 +79,11 @@ fn steady(deck: &Deck) -> bool {
     unit.is_ok_and(|a| a.process().waves.iter().all(|w| w.is_constant()))
 }
 
-/// Exact heat flows by element, where there are any.
+/// Exact heat flows by element, where there are any (and the circuit is small enough for full matrices).
 fn exact_heat(deck: &Deck) -> BTreeMap<String, f64> {
+    if deck.circuit.nodes() > DENSE_ROWS {
+        return BTreeMap::new();
+    }
     let small = SmallSignal::new(&deck.circuit)
         .ok()
         .filter(|_| steady(deck));
@@ -146,7 +150,7 @@ fn measure(deck: &Deck, plan: &Plan, session: &Session) -> Result<Measured> {
     let run = run?;
     let seconds = run.span.1 - run.span.0;
     let mut found = sampler("", 0.0, seconds);
-    let words = format!("{}, step {:e} s", run.scheme, run.step);
+    let words = scheme_words(&run.scheme, run.step, plan);
     found.facts.insert("scheme".to_owned(), words);
     let exact = exact_heat(deck);
     let powers = run.items.iter().enumerate().map(|(k, item)| {

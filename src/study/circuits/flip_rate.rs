@@ -41,6 +41,8 @@ fn measure(
     let plan = Plan {
         chains,
         seed: experiment.seed,
+        generator: experiment.plan.generator,
+        precision: experiment.plan.precision,
         scheme: Some(scheme.to_owned()),
         step: deck.step,
         largest_step: None,

@@ -9,7 +9,6 @@ mod waveforms;
 use super::Session;
 use crate::circuit::spice::Deck;
 use crate::circuit::{Circuit, Plan, SmallSignal, Traces, balance, chain_steps, simulate};
-use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use crate::experiment::{CircuitExperiment, Measure};
 use crate::record::{EnergyLedger, Metric, RunDirectory, RunRecord, SamplerRecord, Seeds, Stages};
@@ -37,7 +36,7 @@ pub fn run_circuit(
         experiment: serde_json::to_value(experiment).unwrap_or_default(),
         card: None,
         program: Vec::new(),
-        seeds: Seeds::new(experiment.seed, Generator::default()),
+        seeds: Seeds::new(experiment.seed, experiment.plan.generator),
         samplers: Vec::new(),
         comparisons: Vec::new(),
         verdicts: Vec::new(),
@@ -120,6 +119,8 @@ pub(super) fn plan(experiment: &CircuitExperiment, deck: &Deck) -> Result<Plan> 
     Ok(Plan {
         chains: deck.chains.unwrap_or(CHAINS),
         seed: experiment.seed,
+        generator: experiment.plan.generator,
+        precision: experiment.plan.precision,
         scheme: deck.scheme.clone(),
         step: deck.step,
         largest_step: transient.largest,
@@ -145,6 +146,12 @@ pub(super) fn traces(
     );
     session.watch.end();
     result
+}
+
+/// The scheme, its step, and the numbers it was taken in, for the record.
+pub(super) fn scheme_words(scheme: &str, step: f64, plan: &Plan) -> String {
+    let precision = plan.precision.name();
+    format!("{scheme}, step {step:e} s, {precision}")
 }
 
 pub(super) fn sampler(name: &str, wall: f64, device: f64) -> SamplerRecord {

@@ -1,6 +1,6 @@
 //! Spectral densities against Nyquist's 4kT Re Z and, where it is installed, ngspice.
 
-use super::{last, plan, sampler, traces};
+use super::{last, plan, sampler, scheme_words, traces};
 use crate::circuit::spice::{Deck, NoiseStyle, write};
 use crate::circuit::{Plan, SmallSignal};
 use crate::error::Result;
@@ -106,7 +106,7 @@ pub(super) fn run(
     let mut found = sampler("netlist", start.elapsed().as_secs_f64(), plan.span.1);
     found.facts.insert(
         "scheme".to_owned(),
-        format!("{}, step {:e} s", ours.scheme, ours.step),
+        scheme_words(&ours.scheme, ours.step, &plan),
     );
     found.predicted_bias = ours.bias;
     let [mean, sd] = last(&ours, column);

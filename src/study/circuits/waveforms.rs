@@ -1,8 +1,9 @@
 //! Waveforms of a netlist, and the spread of its nodes against the linear theory.
 
-use super::{last, plan, sampler, traces};
+use super::{last, plan, sampler, scheme_words, traces};
 use crate::circuit::spice::{Waveforms, write_raw};
 use crate::circuit::{Circuit, Plan, SmallSignal, Traces};
+use crate::dynamics::DENSE_ROWS;
 use crate::error::Result;
 use crate::experiment::CircuitExperiment;
 use crate::record::{
@@ -45,7 +46,7 @@ pub(super) fn run(
         .to_owned();
         let stop = traces.t.last().copied().unwrap_or(0.0);
         let mut found = sampler(&name, start.elapsed().as_secs_f64(), stop);
-        let scheme = format!("{}, step {:e} s", traces.scheme, traces.step);
+        let scheme = scheme_words(&traces.scheme, traces.step, &plan);
         found.facts.insert("scheme".to_owned(), scheme);
         found.predicted_bias = traces.bias;
         for (column, label) in traces.names.iter().enumerate().take(SHOWN) {
@@ -54,7 +55,13 @@ pub(super) fn run(
             found.metrics.insert(format!("{label} sd"), sd);
         }
         record.samplers.push(found);
-        record.verdicts.extend(predicted(&deck.circuit, &traces));
+        if traces.names.len() <= DENSE_ROWS {
+            record.verdicts.extend(predicted(&deck.circuit, &traces));
+        } else if record.samplers.len() == 1 {
+            record.warnings.push(format!(
+                "more than {DENSE_ROWS} nodes: their noise was not held against A P + P A^T = D"
+            ));
+        }
         record.charts.push(lines(&name, &traces));
         let (draws, width) = (traces.t.len(), traces.names.len());
         let readings = traces.x.iter().map(|&v| v as f32).collect();

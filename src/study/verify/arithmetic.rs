@@ -1,0 +1,69 @@
+//! What follows from a card without sampling: topology, ledger, readout, the modes and wells of its cells.
+
+use super::cells::flux_cell;
+use super::{Bench, Measurement};
+use crate::dynamics::linear;
+use crate::energy::{Model, Quadratic};
+use crate::error::Result;
+use crate::hardware::datasheet::Expectation;
+use crate::hardware::{Kind, Ledger, Scale, Topology, program};
+use nalgebra::{Complex, DMatrix, DVector};
+
+pub(super) fn measure(bench: &Bench<'_>, quantity: &str, e: &Expectation) -> Result<Measurement> {
+    let card = bench.card;
+    let at = |key: &str, default: f64| e.at.get(key).copied().unwrap_or(default);
+    let ledger = Ledger::new(card);
+    let lattice = match &card.topology {
+        Topology::Lattice(lattice) => Some(lattice),
+        _ => None,
+    };
+    let (nodes, uses) = (at("nodes", 1.0), at("samples", at("reads", 1.0)));
+    let period = card.get("readout.sample_period");
+    let found = match quantity {
+        "node_count" => card.topology.nodes().map(|n| n as f64),
+        "edge_count" => lattice.map(|l| l.edges().len() as f64),
+        "wire_capacitance" => lattice
+            .zip(card.get("physics.wire_capacitance"))
+            .map(|(l, per_pitch)| per_pitch * l.wire_length()),
+        "sample_rate" => period.map(f64::recip),
+        "sample_energy" => {
+            period.and_then(|p| ledger.run(1, nodes as usize, uses * p, p, 0).sample)
+        }
+        "read_energy" => {
+            ledger
+                .run(1, nodes as usize, 0.0, 1.0, (nodes * uses) as u64)
+                .read
+        }
+        "write_energy" => ledger.write(nodes as u64).write,
+        "read_time" => card
+            .get("readout.frame_time")
+            .map(|t| t * at("frames", 1.0)),
+        "resonance" => Some(slowest_mode(bench)?.im.abs() / std::f64::consts::TAU / bench.tau()),
+        "quality_factor" => {
+            let mode = slowest_mode(bench)?;
+            Some(mode.norm() / (2.0 * mode.re))
+        }
+        "barrier" => {
+            let kelvins = card.get("physics.temperature").unwrap_or(0.0);
+            Some(flux_cell(bench, 0.5)?.barrier() * kelvins)
+        }
+        "well" => Some(flux_cell(bench, 0.5)?.well()),
+        _ => None,
+    };
+    found
+        .map(Measurement::exact)
+        .ok_or_else(|| bench.foreign(quantity))
+}
+
+/// The least damped mode of one cell of the board, per τ.
+fn slowest_mode(bench: &Bench<'_>) -> Result<Complex<f64>> {
+    let one = Quadratic::new(DMatrix::identity(1, 1), DVector::zeros(1))?;
+    let programmed = program(&bench.ideal()?, &Model::Quadratic(one), Scale::Fixed(1.0))?;
+    let drift = linear::drift_matrix(programmed.process());
+    let modes = drift.filter(|_| bench.card.kind == Kind::Capacitive);
+    let modes = modes.map(|a| a.complex_eigenvalues());
+    let slowest = modes
+        .as_ref()
+        .and_then(|m| m.iter().min_by(|a, b| a.re.total_cmp(&b.re)));
+    slowest.copied().ok_or_else(|| bench.foreign("resonance"))
+}
