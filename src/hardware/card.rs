@@ -65,6 +65,11 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("limits", "branches", Dimension::Number),
     ("limits", "states", Dimension::Number),
     ("nonidealities", "offset", Dimension::Voltage),
+    ("nonidealities", "raw_offset", Dimension::Voltage),
+    // Rms change of an offset one second after calibration; it grows as the square root of time.
+    ("nonidealities", "drift", Dimension::Voltage),
+    // In sites: mismatch of sites (offset, time constant, noise temperature) is shared over it.
+    ("nonidealities", "correlation_length", Dimension::Number),
     ("nonidealities", "coupling_sigma", Dimension::Number),
     ("nonidealities", "coupling_correlation", Dimension::Number),
     ("nonidealities", "tau_sigma", Dimension::Number),

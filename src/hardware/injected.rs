@@ -84,17 +84,18 @@ impl InjectedChip {
             .limit("excess_noise", "physics.excess_noise")
             .unwrap_or(0.0);
         let mut biases = Vec::with_capacity(n);
+        let sites = |property: u64| die.sites(property, n);
+        let (capacitances, temperatures) = (sites(CAPACITANCE), sites(NOISE_TEMPERATURE));
+        let offsets = sites(OFFSET);
         for (i, &node) in nodes.iter().enumerate() {
-            let spread = |name: &str, key: &str, property: u64| {
-                1.0 + die.spread(name, key) * die.deviate(property, i as u64)
-            };
-            let own_c = c * spread("tau", "nonidealities.tau_sigma", CAPACITANCE);
+            let spread = |name: &str, key: &str, z: &[f64]| 1.0 + die.spread(name, key) * z[i];
+            let own_c = c * spread("tau", "nonidealities.tau_sigma", &capacitances);
             let own_t = t_eff
                 * die.temperature_ratio
                 * spread(
                     "noise_temperature",
                     "nonidealities.noise_temperature_sigma",
-                    NOISE_TEMPERATURE,
+                    &temperatures,
                 );
             circuit.capacitor(node, None, Capacitance::new::<farad>(own_c))?;
             circuit.noise_source(
@@ -102,8 +103,7 @@ impl InjectedChip {
                 ElectricalConductance::new::<siemens>(g0),
                 ThermodynamicTemperature::new::<kelvin>(own_t),
             )?;
-            let offset =
-                die.spread("offset", "nonidealities.offset") * die.deviate(OFFSET, i as u64);
+            let offset = die.offset(offsets[i], i as u64, 1.0);
             let c1 = g0 * 2.0 * energy.j2[i] / (a * a);
             let c3 = g0 * 4.0 * energy.j4[i] / (a.powi(4) * voltage_unit * voltage_unit);
             let cubic = if c3 > 0.0 { 3.0 * (-c1).max(0.0) } else { 0.0 };

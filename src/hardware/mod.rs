@@ -2,6 +2,7 @@
 //!
 //! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
 
+mod calibrate;
 mod capacitive;
 pub mod card;
 mod chip;
@@ -9,20 +10,24 @@ mod dac;
 pub mod datasheet;
 mod die;
 mod divergence;
+mod drift;
 mod flux;
 mod gates;
 mod injected;
 mod latch;
 mod ledger;
+mod mismatch;
 mod pair_spins;
 mod program;
 mod readout;
 mod selected;
 mod spin_values;
+mod sweep_fit;
 mod telegraph;
 pub mod topology;
 mod view;
 
+pub use calibrate::{Calibration, CalibrationPlan, calibrate};
 pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, Level, NONIDEALITIES};

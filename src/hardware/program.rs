@@ -152,9 +152,10 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             expected,
         ))
     };
-    let chip: Box<dyn Chip> = match (die.card.kind, model) {
+    let written = die.corrected(model)?;
+    let chip: Box<dyn Chip> = match (die.card.kind, &written) {
         (Kind::InjectedNoise, Model::Quadratic(_) | Model::SoftSpin(_)) => {
-            Box::new(InjectedChip::new(die, model, scale)?)
+            Box::new(InjectedChip::new(die, &written, scale)?)
         }
         (Kind::Telegraph, Model::Ising(ising)) => match die.level {
             Level::Telegraph => Box::new(TelegraphChip::new(die, ising)?),
@@ -297,7 +298,8 @@ impl Programmed {
     /// Wrong lengths or values that are not finite.
     pub fn reprogram(&mut self, parameters: &Parameters) -> Result<Spent> {
         self.model.set_parameters(parameters)?;
-        self.chip.write(&self.die, parameters)?;
+        let written = self.die.corrected(&self.model)?.parameters();
+        self.chip.write(&self.die, &written)?;
         Ok(self
             .ledger
             .write((parameters.fields.len() + parameters.couplings.len()) as u64))

@@ -82,10 +82,11 @@ impl TelegraphChip {
         // Logit per volt is 1000 × (logit per mV); the logit is 2I.
         let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
         let slow = die.actual("physics.tau") / tau;
-        let own_tau = |i: u64| {
-            slow * (die.spread("tau", "nonidealities.tau_sigma") * die.deviate(TAU, i)).exp()
-        };
-        let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
+        let spread = die.spread("tau", "nonidealities.tau_sigma");
+        let own_tau = die
+            .sites(TAU, n)
+            .into_iter()
+            .map(|z| slow * (spread * z).exp());
         let skew = die.actual("physics.skew") / volts_per_input;
         let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
@@ -114,7 +115,7 @@ impl TelegraphChip {
             }
         };
         process.levels = Some(Levels {
-            tau: (0..n as u64).map(own_tau).collect(),
+            tau: own_tau.collect(),
             input: LevelInput::Direct {
                 field: vec![0.0; n],
                 coupling: Linear::Sparse(vec![Vec::new(); n]),
@@ -127,8 +128,9 @@ impl TelegraphChip {
             gains: (0..ising.couplings.edges().len() as u64)
                 .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
-            offsets: (0..n as u64)
-                .map(|i| skew + offset * die.deviate(BIAS, i))
+            offsets: (0u64..)
+                .zip(die.sites(BIAS, n))
+                .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
                 .collect(),
             synapse_rate,
             volts_per_input,

@@ -132,6 +132,32 @@ pub struct ProgramRecord {
     pub exact_kl: Option<f64>,
     /// Which non-idealities were on.
     pub nonidealities: Vec<String>,
+    /// The calibration before it.
+    #[serde(default)]
+    pub calibration: Option<CalibrationRecord>,
+}
+
+/// How a die was calibrated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CalibrationRecord {
+    /// Rms of the offsets found, in units of the field (spins) or of the variable.
+    pub offset_rms: f64,
+    /// Rms of their standard errors.
+    pub offset_se: f64,
+    /// What programmed energies are multiplied by.
+    pub correction: Metric,
+    /// χ² of the sites' gains about their mean, per degree of freedom.
+    pub gain_scatter: f64,
+    /// Rms over sites of what is left, as logits (spins).
+    pub residual_logit: Option<f64>,
+    /// The same in probability at zero field.
+    pub residual_probability: Option<f64>,
+    /// Seconds between calibration and use.
+    pub age_seconds: f64,
+    /// Device time of the calibration.
+    pub device_seconds: f64,
+    /// Its joules.
+    pub energy_joules: Cost,
 }
 
 /// One point of the training curve.

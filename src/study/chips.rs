@@ -11,13 +11,16 @@ use crate::experiment::{
     Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model,
 };
 use crate::hardware::card::card;
-use crate::hardware::{Card, Die, Level, Programmed, Realisation, Scale, program};
+use crate::hardware::{
+    CalibrationPlan, Card, Die, Level, Programmed, Realisation, Scale, calibrate, program,
+};
 use crate::sampler::{
     AnalogSampler, ChainState, FactorSampler, GibbsSampler, LangevinSampler, Sampler, StepRule,
 };
 use crate::units::{Dimension, parse};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
+use std::path::PathBuf;
 
 /// Domains of the random streams, one per use.
 pub(super) const ANALOG: u64 = 0x100;
@@ -40,14 +43,25 @@ pub struct Prepared {
     pub dies: Vec<Die>,
 }
 
+/// A shipped card by name, or a card file (`.toml`).
+///
+/// # Errors
+/// An unknown name; a file that cannot be read or is no card.
+pub fn card_of(model: &str) -> Result<Card> {
+    if !model.ends_with(".toml") {
+        return card(model);
+    }
+    let path = PathBuf::from(model);
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+        path: path.clone(),
+        source,
+    })?;
+    Card::parse(&text).map_err(|e| e.in_file(&path))
+}
+
 fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
     let mut found = if hardware.model.ends_with(".toml") {
-        let path = experiment.path(&hardware.model);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
-            path: path.clone(),
-            source,
-        })?;
-        Card::parse(&text).map_err(|e| e.in_file(&path))?
+        card_of(&experiment.path(&hardware.model).to_string_lossy())?
     } else {
         card(&hardware.model)?
     };
@@ -152,6 +166,17 @@ impl Prepared {
                     die = die
                         .in_corner(corner)
                         .map_err(|e| e.under("hardware.environment").in_file(&file))?;
+                }
+                if let (Some(plan), Some(_)) = (&hardware.calibrate, seed) {
+                    let tau = card.get("physics.tau").unwrap_or(1.0);
+                    let measured = CalibrationPlan {
+                        points: plan.points,
+                        samples: plan.samples,
+                        spacing: experiment.seconds(&plan.spacing, tau) / tau,
+                        seed: experiment.seed,
+                    };
+                    calibrate(&mut die, model.dim(), &measured).map_err(|e| e.in_file(&file))?;
+                    die.age = experiment.seconds(&plan.age, tau);
                 }
                 dies.push(die);
             }
