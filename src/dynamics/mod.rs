@@ -37,6 +37,7 @@ mod real;
 mod scheme;
 pub mod simd;
 mod sparse_lu;
+mod spin_chain;
 mod split;
 mod stability;
 pub mod streams;
@@ -59,11 +60,12 @@ pub use metropolis::MetropolisStepper;
 pub use ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
 pub use probe::{largest_step, scheme_covariance, variance_inflation};
 pub use process::{
-    Branch, BranchNoise, Calculus, Drive, EnvelopeFactor, Jump, LevelInput, Levels, Linear, Mass,
-    Noise, Process,
+    Branch, BranchNoise, Calculus, Clocking, Drive, EnvelopeFactor, Jump, LevelInput, Levels,
+    Linear, Mass, Noise, Process,
 };
 pub use real::Real;
 pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
+pub use spin_chain::{MOST_SPINS, SpinChain};
 pub use split::{Baoab, Strang};
 pub use streams::{Generator, Origin};
 pub use tile::{NORMAL_MAP, NormalBits, NormalPlan, Row, Tile};

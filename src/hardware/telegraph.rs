@@ -112,13 +112,13 @@ impl TelegraphChip {
                 )
             }
         };
-        process.levels = Some(Levels {
-            tau: (0..n as u64).map(own_tau).collect(),
-            input: LevelInput::Direct {
+        process.levels = Some(Levels::free(
+            (0..n as u64).map(own_tau).collect(),
+            LevelInput::Direct {
                 field: vec![0.0; n],
                 coupling: Linear::Sparse(vec![Vec::new(); n]),
             },
-        });
+        ));
         let mut chip = TelegraphChip {
             process,
             edges: ising.couplings.edges().to_vec(),
