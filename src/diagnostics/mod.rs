@@ -12,5 +12,5 @@ pub use convergence::{effective_sample_size, split_rhat};
 pub use distance::{kl_divergence, total_variation, tv_sampling_floor};
 pub use moments::{MomentComparison, Moments, compare_moments, first_order_bias, moments};
 pub use streaming::{Estimates, Histogram, NodeMoments, StreamingMoments};
-pub use temperature::{pseudo_likelihood_beta, virial_beta};
+pub use temperature::{pseudo_likelihood_beta, pseudo_likelihood_betas, virial_beta, virial_betas};
 pub use work::{FreeEnergy, bennett, jarzynski};
