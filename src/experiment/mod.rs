@@ -10,8 +10,8 @@ mod reader;
 mod schema;
 
 pub use circuit::{CircuitExperiment, Measure};
-pub use energy::{Energy, EnergyKind, Matrix, Pairs};
-pub use model::{build_model, coupled_pairs};
+pub use energy::{Energy, EnergyKind, Matrix, OnGraph, Pairs};
+pub use model::{build_model, coupled_pairs, read_graph};
 pub use schema::{
     Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, Plan, ScaleKey,
     Train,

@@ -120,6 +120,9 @@ pub struct Hardware {
     pub only: Option<Vec<String>>,
     /// Range factor.
     pub scale: ScaleKey,
+    /// (into, from, J) of couplings that act one way on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directed: Vec<(usize, usize, f64)>,
     /// Card parameters replaced: another design.
     #[serde(rename = "override")]
     pub overrides: BTreeMap<String, String>,
@@ -355,6 +358,7 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             "dies",
             "only",
             "scale",
+            "directed",
             "override",
             "environment",
         ],
@@ -397,9 +401,28 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
         dies: s.count("dies", 1, 1)?,
         only: s.words("only")?,
         scale,
+        directed: directed(s)?,
         overrides,
         environment_temperature,
     })
+}
+
+/// `hardware.directed`: rows `[into, from, J]`.
+fn directed(s: &Section<'_>) -> Result<Vec<(usize, usize, f64)>> {
+    let node = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v < 1e9).then_some(v as usize);
+    let rows = s.rows("directed")?.unwrap_or_default();
+    let triple = |(k, row): (usize, &Vec<f64>)| {
+        let found = match row[..] {
+            [into, from, value] => node(into).zip(node(from)).map(|(i, j)| (i, j, value)),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let expected = "[into, from, J] with node numbers from 0";
+            let field = s.key(&format!("directed[{k}]"));
+            Error::invalid(field, format!("{row:?}"), expected).in_file(s.file)
+        })
+    };
+    rows.iter().enumerate().map(triple).collect()
 }
 
 /// Flattens `[hardware.override]` into dotted keys.

@@ -1,6 +1,7 @@
 //! Model cards: datasheets in TOML, every number with unit, provenance label and source.
 
 use super::topology::Topology;
+use super::update::Update;
 use crate::error::{Error, Result};
 use crate::units::{Dimension, parse};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("physics", "excess_noise", Dimension::Number),
     ("physics", "quartic_cell", Dimension::Number),
     ("physics", "bias_gain", Dimension::Number),
+    ("physics", "tau_bias", Dimension::Number),
+    ("physics", "phase", Dimension::Time),
     ("physics", "synapse_tau", Dimension::Time),
     ("physics", "synapse_capacitance", Dimension::Capacitance),
     ("limits", "max_nodes", Dimension::Number),
@@ -72,6 +75,7 @@ const POSITIVE: &[&str] = &[
     "capacitance",
     "tau",
     "noise_temperature",
+    "phase",
     "synapse_tau",
     "synapse_capacitance",
     "max_nodes",
@@ -253,6 +257,11 @@ impl Card {
             self.parameters.insert(key.to_owned(), parameter);
             return Ok(());
         }
+        if key == "physics.update" {
+            Update::parse(&parameter.value).map_err(|e| e.at(key))?;
+            self.parameters.insert(key.to_owned(), parameter);
+            return Ok(());
+        }
         let known = PARAMETERS
             .iter()
             .find(|(block, name, _)| key == format!("{block}.{name}"));
@@ -260,7 +269,7 @@ impl Card {
             let all: Vec<String> = PARAMETERS
                 .iter()
                 .map(|(b, n, _)| format!("{b}.{n}"))
-                .chain(["limits.topology".to_owned()])
+                .chain(["limits.topology".to_owned(), "physics.update".to_owned()])
                 .collect();
             return Err(Error::UnknownKey {
                 file: None,

@@ -11,11 +11,13 @@ mod program;
 mod readout;
 mod telegraph;
 pub mod topology;
+mod update;
 
 pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, NONIDEALITIES};
 pub use ledger::{Ledger, Spent};
-pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
+pub use program::{ProgramReport, Programmed, Realisation, Scale, program, program_directed};
 pub use readout::Readout;
 pub use topology::{Graph, Lattice, Topology};
+pub use update::Update;

@@ -6,13 +6,16 @@ use crate::dynamics::streams::chain_rng;
 use crate::dynamics::{NormalBits, Origin};
 use crate::energy::Model;
 use crate::error::{Error, Result};
-use crate::experiment::{Digital, Experiment, Hardware, Initial, ScaleKey, build_model};
+use crate::experiment::{
+    Digital, Experiment, Hardware, Initial, ScaleKey, build_model, read_graph,
+};
 use crate::hardware::card::card;
-use crate::hardware::{Card, Die, Programmed, Realisation, Scale, program};
+use crate::hardware::{Card, Die, Programmed, Realisation, Scale, Topology, program_directed};
 use crate::sampler::{AnalogSampler, ChainState, GibbsSampler, LangevinSampler, Sampler, StepRule};
 use crate::units::{Dimension, parse};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
+use std::path::Path;
 
 /// Domains of the random streams, one per use.
 pub(super) const ANALOG: u64 = 0x100;
@@ -42,7 +45,12 @@ fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
             path: path.clone(),
             source,
         })?;
-        Card::parse(&text).map_err(|e| e.in_file(&path))?
+        let mut own = Card::parse(&text).map_err(|e| e.in_file(&path))?;
+        if let Topology::File(list) = &own.topology {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            own.topology = read_graph(&folder.join(list))?;
+        }
+        own
     } else {
         card(&hardware.model)?
     };
@@ -50,6 +58,9 @@ fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
         found
             .override_parameter(key, value)
             .map_err(|e| e.under("hardware.override"))?;
+    }
+    if let Topology::File(list) = &found.topology {
+        found.topology = read_graph(&experiment.path(list))?;
     }
     Ok(found)
 }
@@ -202,13 +213,12 @@ impl Prepared {
         }
         let silent = crate::sampler::Follow::silent();
         for die in &self.dies {
-            self.analog(
-                self.program(die, &self.model)?,
-                1,
-                0,
-                silent.clone(),
-                plan.bias_tolerance,
-            )?;
+            let programmed = self.program(die, &self.model)?;
+            programmed.check_read_period("plan.sample_period", self.sample_period())?;
+            if let Some(period) = plan.trajectory_period.as_ref().map(|t| self.seconds(t)) {
+                programmed.check_read_period("plan.trajectory_period", period)?;
+            }
+            self.analog(programmed, 1, 0, silent.clone(), plan.bias_tolerance)?;
         }
         for digital in &self.experiment.digital {
             self.digital(digital, &self.model, 1, 0, silent.clone())?;
@@ -269,7 +279,8 @@ impl Prepared {
             Some(ScaleKey::Fit(_)) => Scale::Fit,
             None => Scale::Fixed(1.0),
         };
-        program(die, model, scale)
+        let hardware = self.experiment.hardware.as_ref();
+        program_directed(die, model, scale, hardware.map_or(&[], |h| &h.directed))
     }
 
     /// The programmed chip as a circuit: the die when there is one, unless `ideal`. Two-state elements are in it as `recorded`.

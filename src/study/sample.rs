@@ -362,7 +362,11 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 dac_step: report.dac_step,
                 clipped: report.clipped,
                 excess_noise_share: report.excess_noise_share,
-                exact_tv: exact_tv(model, &programmed)?,
+                exact_tv: match report.stationary_tv {
+                    Some(tv) => Some(tv),
+                    None => exact_tv(model, &programmed)?,
+                },
+                entropy_production: report.entropy_production,
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,
             })
@@ -370,9 +374,10 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
         .collect()
 }
 
-/// Total variation between the requested law and that of the symmetrised realised couplings, for enumerable spins.
+/// Total variation between the requested law and that of the symmetrised realised couplings, for enumerable spins whose own
+/// settled law is not known.
 fn exact_tv(model: &Model, programmed: &crate::hardware::Programmed) -> Result<Option<f64>> {
-    use crate::energy::{Ising, exact};
+    use crate::energy::{Couplings, Ising, exact};
     let Model::Ising(asked) = model else {
         return Ok(None);
     };
@@ -380,13 +385,11 @@ fn exact_tv(model: &Model, programmed: &crate::hardware::Programmed) -> Result<O
         return Ok(None);
     }
     let (fields, couplings) = programmed.realised_parameters();
-    let mut graph = asked.couplings.clone();
-    graph.set_values(
-        &couplings
-            .iter()
-            .map(|(a, b)| 0.5 * (a + b))
-            .collect::<Vec<_>>(),
-    )?;
+    let pairs = programmed.pairs().into_iter().zip(couplings);
+    let list = pairs
+        .map(|((i, j), (a, b))| (i, j, 0.5 * (a + b)))
+        .collect();
+    let graph = Couplings::new(asked.fields.len(), list)?;
     let realised = Ising::new(fields.to_vec(), graph)?;
     let (p, q) = (
         exact::enumerate(asked)?.probabilities,
