@@ -13,8 +13,8 @@ mod schema;
 mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
-pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, Pairs};
-pub use model::{build_model, coupled_pairs};
+pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
+pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use schema::{
     Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,

@@ -131,6 +131,9 @@ pub struct Hardware {
     pub calibrate: Option<Calibrate>,
     /// Range factor.
     pub scale: ScaleKey,
+    /// (into, from, J) of couplings that act one way on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directed: Vec<(usize, usize, f64)>,
     /// Card parameters replaced: another design.
     #[serde(rename = "override")]
     pub overrides: BTreeMap<String, String>,
@@ -392,6 +395,7 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             "only",
             "calibrate",
             "scale",
+            "directed",
             "override",
             "environment",
             "level",
@@ -438,6 +442,7 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
         only: s.words("only")?,
         calibrate: calibrate(s)?,
         scale,
+        directed: directed(s)?,
         overrides,
         environment_temperature,
         environment_corner: corner,
@@ -446,6 +451,24 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             .map(|_| s.word("level", "", &["telegraph", "langevin", "poisson"]))
             .transpose()?,
     })
+}
+
+/// `hardware.directed`: rows `[into, from, J]`.
+fn directed(s: &Section<'_>) -> Result<Vec<(usize, usize, f64)>> {
+    let node = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v < 1e9).then_some(v as usize);
+    let rows = s.rows("directed")?.unwrap_or_default();
+    let triple = |(k, row): (usize, &Vec<f64>)| {
+        let found = match row[..] {
+            [into, from, value] => node(into).zip(node(from)).map(|(i, j)| (i, j, value)),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let expected = "[into, from, J] with node numbers from 0";
+            let field = s.key(&format!("directed[{k}]"));
+            Error::invalid(field, format!("{row:?}"), expected).in_file(s.file)
+        })
+    };
+    rows.iter().enumerate().map(triple).collect()
 }
 
 /// Flattens `[hardware.override]` into dotted keys.

@@ -2,6 +2,7 @@
 
 use super::datasheet::Claim;
 use super::topology::Topology;
+use super::update::Update;
 use crate::error::{Error, Result};
 use crate::units::{Dimension, parse};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("physics", "excess_noise", Dimension::Number),
     ("physics", "quartic_cell", Dimension::Number),
     ("physics", "bias_gain", Dimension::Number),
+    ("physics", "tau_bias", Dimension::Number),
+    ("physics", "phase", Dimension::Time),
     ("physics", "synapse_tau", Dimension::Time),
     ("physics", "synapse_capacitance", Dimension::Capacitance),
     ("physics", "select_tau", Dimension::Time),
@@ -99,6 +102,7 @@ const POSITIVE: &[&str] = &[
     "capacitance",
     "tau",
     "noise_temperature",
+    "phase",
     "synapse_tau",
     "synapse_capacitance",
     "max_nodes",
@@ -256,7 +260,7 @@ fn si(key: &str, parameter: &Parameter) -> Result<f64> {
         let all: Vec<String> = PARAMETERS
             .iter()
             .map(|(b, n, _)| format!("{b}.{n}"))
-            .chain(["limits.topology".to_owned()])
+            .chain(["limits.topology".to_owned(), "physics.update".to_owned()])
             .collect();
         return Err(Error::UnknownKey {
             file: None,
@@ -394,6 +398,8 @@ impl Card {
     fn put(&mut self, key: &str, mut parameter: Parameter) -> Result<()> {
         if key == "limits.topology" {
             self.topology = Topology::parse(&parameter.value).map_err(|e| e.at(key))?;
+        } else if key == "physics.update" {
+            Update::parse(&parameter.value).map_err(|e| e.at(key))?;
         } else {
             parameter.si = si(key, &parameter)?;
         }

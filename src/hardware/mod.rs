@@ -25,6 +25,7 @@ mod spin_values;
 mod sweep_fit;
 mod telegraph;
 pub mod topology;
+mod update;
 mod view;
 
 pub use calibrate::{Calibration, CalibrationPlan, calibrate};
@@ -35,7 +36,8 @@ pub use divergence::Divergence;
 pub use flux::energies as flux_energies;
 pub use ledger::{Ledger, Spent};
 pub use pair_spins::{Auxiliary, PairSpins, pair_spins};
-pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
+pub use program::{ProgramReport, Programmed, Realisation, Scale, program, program_directed};
 pub use readout::Readout;
 pub use topology::{Graph, Lattice, Topology};
+pub use update::Update;
 pub use view::View;

@@ -125,11 +125,14 @@ pub struct ProgramRecord {
     pub excess_noise_share: Option<f64>,
     /// Why the realised process has no energy; empty when it has one.
     pub no_energy_because: Vec<String>,
-    /// Exact total variation between requested and realised Boltzmann laws (small spin models only).
+    /// Exact total variation between the law asked for and the one that the array settles in (small spin models only).
     pub exact_tv: Option<f64>,
     /// Exact KL(realised ‖ requested) in nats (small spin models, Gaussians).
     #[serde(default)]
     pub exact_kl: Option<f64>,
+    /// Entropy production of few spins in continuous time, k_B per τ: 0 in detailed balance.
+    #[serde(default)]
+    pub entropy_production: Option<f64>,
     /// Which non-idealities were on.
     pub nonidealities: Vec<String>,
     /// The calibration before it.

@@ -8,11 +8,12 @@ use crate::dynamics::{NormalBits, Origin};
 use crate::energy::{Domain, Model};
 use crate::error::{Error, Result};
 use crate::experiment::{
-    Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model,
+    Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model, read_graph,
 };
 use crate::hardware::card::card;
 use crate::hardware::{
-    CalibrationPlan, Card, Die, Level, Programmed, Realisation, Scale, calibrate, program,
+    CalibrationPlan, Card, Die, Level, Programmed, Realisation, Scale, Topology, calibrate,
+    program_directed,
 };
 use crate::sampler::{
     AnalogSampler, ChainState, FactorSampler, GibbsSampler, LangevinSampler, Sampler, StepRule,
@@ -20,7 +21,7 @@ use crate::sampler::{
 use crate::units::{Dimension, parse};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Domains of the random streams, one per use.
 pub(super) const ANALOG: u64 = 0x100;
@@ -56,7 +57,12 @@ pub fn card_of(model: &str) -> Result<Card> {
         path: path.clone(),
         source,
     })?;
-    Card::parse(&text).map_err(|e| e.in_file(&path))
+    let mut own = Card::parse(&text).map_err(|e| e.in_file(&path))?;
+    if let Topology::File(list) = &own.topology {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        own.topology = read_graph(&folder.join(list))?;
+    }
+    Ok(own)
 }
 
 fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
@@ -69,6 +75,9 @@ fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
         found
             .override_parameter(key, value)
             .map_err(|e| e.under("hardware.override"))?;
+    }
+    if let Topology::File(list) = &found.topology {
+        found.topology = read_graph(&experiment.path(list))?;
     }
     Ok(found)
 }
@@ -257,13 +266,12 @@ impl Prepared {
         }
         let silent = crate::sampler::Follow::silent();
         for die in &self.dies {
-            self.analog(
-                self.program(die, &self.model)?,
-                1,
-                0,
-                silent.clone(),
-                plan.bias_tolerance,
-            )?;
+            let programmed = self.program(die, &self.model)?;
+            programmed.check_read_period("plan.sample_period", self.sample_period())?;
+            if let Some(period) = plan.trajectory_period.as_ref().map(|t| self.seconds(t)) {
+                programmed.check_read_period("plan.trajectory_period", period)?;
+            }
+            self.analog(programmed, 1, 0, silent.clone(), plan.bias_tolerance)?;
         }
         for digital in &self.experiment.digital {
             self.digital(digital, &self.model, 1, 0, silent.clone())?;
@@ -368,7 +376,8 @@ impl Prepared {
             Some(ScaleKey::Fit(_)) => Scale::Fit,
             None => Scale::Fixed(1.0),
         };
-        program(die, model, scale)
+        let hardware = self.experiment.hardware.as_ref();
+        program_directed(die, model, scale, hardware.map_or(&[], |h| &h.directed))
     }
 
     /// The programmed chip as a circuit: the die when there is one, unless `ideal`. Two-state elements are in it as `recorded`.

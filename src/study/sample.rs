@@ -448,8 +448,11 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 dac_step: report.dac_step,
                 clipped: report.clipped,
                 excess_noise_share: report.excess_noise_share,
-                exact_tv: report.divergence.and_then(|d| d.tv),
+                exact_tv: report
+                    .stationary_tv
+                    .or_else(|| report.divergence.and_then(|d| d.tv)),
                 exact_kl: report.divergence.map(|d| d.kl),
+                entropy_production: report.entropy_production,
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,
                 calibration: calibration_record(&programmed),
