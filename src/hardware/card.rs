@@ -35,6 +35,8 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "lc_spu_8",
     "smtj_pbit",
     "soft_spin_cmos",
+    "pdit",
+    "x0_test_chip",
 ];
 
 /// Every parameter a card may have: block, name, dimension.
@@ -48,6 +50,7 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("physics", "bias_gain", Dimension::Number),
     ("physics", "tau_bias", Dimension::Number),
     ("physics", "phase", Dimension::Time),
+    ("physics", "round_trip", Dimension::Time),
     ("physics", "synapse_tau", Dimension::Time),
     ("physics", "synapse_capacitance", Dimension::Capacitance),
     ("physics", "select_tau", Dimension::Time),
@@ -103,6 +106,7 @@ const POSITIVE: &[&str] = &[
     "tau",
     "noise_temperature",
     "phase",
+    "round_trip",
     "synapse_tau",
     "synapse_capacitance",
     "max_nodes",
@@ -146,6 +150,8 @@ pub enum Kind {
     GatedStates,
     /// rf-SQUIDs.
     Flux,
+    /// Separate elements of several cards behind a host.
+    Bag,
 }
 
 /// One number of a card.
@@ -182,6 +188,8 @@ struct File {
     corners: BTreeMap<String, BTreeMap<String, Parameter>>,
     #[serde(default)]
     datasheet: Vec<Claim>,
+    #[serde(default)]
+    components: Vec<String>,
 }
 
 /// A parsed card.
@@ -201,6 +209,8 @@ pub struct Card {
     pub parameters: BTreeMap<String, Parameter>,
     /// Process corners: what differs from `parameters` there, TT being the card itself.
     pub corners: BTreeMap<String, BTreeMap<String, Parameter>>,
+    /// Cards of the elements of a bag.
+    pub components: Vec<String>,
     /// Claims that a simulation checks.
     pub datasheet: Vec<Claim>,
     /// The file.
@@ -312,6 +322,7 @@ impl Card {
             topology: Topology::AllToAll,
             parameters: BTreeMap::new(),
             corners: BTreeMap::new(),
+            components: file.components,
             datasheet: file.datasheet,
             toml: text.to_owned(),
         };
@@ -350,6 +361,26 @@ impl Card {
             let field = format!("datasheet[{k}]");
             claim.expectation().map_err(|e| e.under(&field))?;
         }
+        for (k, name) in card.components.iter().enumerate() {
+            let known = SHIPPED.iter().any(|c| c.0 == name);
+            if card.kind != Kind::Bag || !known {
+                let expected = "names of shipped cards, on a card of kind \"bag\" only";
+                return Err(Error::invalid(
+                    format!("components[{k}]"),
+                    format!("\"{name}\""),
+                    expected,
+                ));
+            }
+        }
+        let clocked = ["physics.update", "physics.phase", "physics.tau_bias"];
+        let stray = clocked
+            .iter()
+            .find(|key| card.parameters.contains_key(**key));
+        if let (Some(key), true) = (stray, card.kind != Kind::Telegraph) {
+            let expected = "no such parameter: only two-state elements are clocked";
+            let value = format!("\"{}\"", card.parameters[*key].value);
+            return Err(Error::invalid(*key, value, expected));
+        }
         let required: &[&str] = match card.kind {
             Kind::InjectedNoise => &[
                 "physics.capacitance",
@@ -381,6 +412,7 @@ impl Card {
                 "physics.tau",
                 "physics.temperature",
             ],
+            Kind::Bag => &["physics.tau", "physics.round_trip"],
             Kind::GatedStates => &["physics.tau", "physics.bias_gain", "physics.temperature"],
         };
         for key in required.iter().chain(&["readout.sample_period"]) {

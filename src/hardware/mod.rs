@@ -2,6 +2,7 @@
 //!
 //! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
 
+mod bag;
 mod calibrate;
 mod capacitive;
 pub mod card;
@@ -12,6 +13,7 @@ mod die;
 mod divergence;
 mod drift;
 mod flux;
+mod gated;
 mod gates;
 mod injected;
 mod latch;

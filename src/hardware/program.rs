@@ -1,11 +1,13 @@
 //! Programming an energy onto a die: what was asked, what the die realises, and why the two differ.
 
+use super::bag;
 use super::capacitive::CapacitiveChip;
 use super::card::Kind;
 use super::chip::Chip;
 use super::die::{Die, Level};
 use super::divergence::Divergence;
 use super::flux::FluxChip;
+use super::gated::GatedChip;
 use super::injected::InjectedChip;
 use super::latch::LatchChip;
 use super::ledger::{Ledger, Spent};
@@ -111,7 +113,13 @@ pub fn program_directed(
     scale: Scale,
     directed: &[(usize, usize, f64)],
 ) -> Result<Programmed> {
-    if let Model::Factors(graph) = model {
+    if die.card.kind == Kind::Bag {
+        let element = bag::element(die, model)?;
+        let mut programmed = program_directed(&element, model, scale, directed)?;
+        programmed.ledger = Ledger::new(&die.card);
+        return Ok(programmed);
+    }
+    if let (Model::Factors(graph), true) = (model, die.card.kind != Kind::GatedStates) {
         return program_directed(die, &without_auxiliaries(graph)?, scale, directed);
     }
     let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
@@ -192,6 +200,7 @@ pub fn program_directed(
         (_, Model::Quadratic(_) | Model::SoftSpin(_)) => {
             return wrong("a chip of real variables, e.g. \"soft_spin_cmos\"");
         }
+        (Kind::GatedStates, Model::Factors(graph)) => Box::new(GatedChip::new(die, graph)?),
         (_, Model::Factors(_)) => return wrong("spins in pairs: see pair_spins"),
     };
     Ok(Programmed {

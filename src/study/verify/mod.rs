@@ -10,7 +10,7 @@ mod spins;
 use super::Session;
 use crate::error::{Error, Result};
 use crate::hardware::datasheet::{Claim, Expectation};
-use crate::hardware::{Card, Die, Scale, program};
+use crate::hardware::{Card, Die, Kind, Scale, program};
 use crate::sampler::{AnalogSampler, ChainState, Horizon, Phase, Sampler, Samples, StepRule};
 use serde::Serialize;
 
@@ -140,6 +140,7 @@ impl Bench<'_> {
             "cell_mean" | "cell_variance" => cells::cell(self, e, quantity == "cell_variance"),
             "mixture_mean" => cells::mixture(self, e, false),
             "mixture_variance" => cells::mixture(self, e, true),
+            "category_probability" => cells::category_probability(self, e),
             "well_occupation" => cells::well_occupation(self, e),
             "probability" => spins::probability(self, e),
             "bias_response" => spins::bias_response(self, e),
@@ -151,6 +152,16 @@ impl Bench<'_> {
 
     fn ideal(&self) -> Result<Die> {
         Die::fabricate(self.card, None, None)
+    }
+
+    /// Whether the chip's elements are spins.
+    fn of_spins(&self) -> bool {
+        matches!(self.card.kind, Kind::Telegraph | Kind::Bag)
+    }
+
+    /// Whether nodes `i` and `j` can be coupled.
+    fn joins(&self, i: usize, j: usize) -> bool {
+        self.card.topology.joins(i, j)
     }
 
     fn tau(&self) -> f64 {
@@ -174,6 +185,12 @@ impl Bench<'_> {
     ) -> Result<Samples> {
         let programmed = program(die, model, Scale::Fixed(1.0))?;
         let scheme = programmed.scheme();
+        // A clocked array is read between rounds.
+        let whole = |seconds: f64| match programmed.clock_round() {
+            Some(round) => (seconds / round).ceil().max(1.0) * round,
+            None => seconds,
+        };
+        let every = whole(schedule.every);
         let mut sampler = AnalogSampler::<f32>::new(
             programmed,
             chains,
@@ -183,11 +200,10 @@ impl Bench<'_> {
             self.session.follow(false),
         )?;
         sampler.restore(&ChainState::at(start.repeat(chains)))?;
-        let every = Horizon::Seconds(schedule.every);
         let run = sampler.run(&Phase {
             burn_in: Horizon::Seconds(schedule.burn_in),
-            duration: Horizon::Seconds(schedule.every * schedule.draws as f64),
-            every: Some(every),
+            duration: Horizon::Seconds(every * schedule.draws as f64),
+            every: Some(Horizon::Seconds(every)),
             clamp: None,
         })?;
         Ok(run.samples)
