@@ -123,7 +123,7 @@ fn models_are_listed_and_shown() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         assert!(list.contains(name), "{name} is not in\n{list}");
         let shown = String::from_utf8(thermochip(&["models", name]).stdout).unwrap();
-        for word in ["tau", "ns", "assumption", "arXiv"] {
+        for word in ["physics.tau", "assumption", "claims", "unstated"] {
             assert!(shown.contains(word), "{name}: no {word:?} in\n{shown}");
         }
         let machine = thermochip(&["models", name, "--json"]).stdout;

@@ -33,7 +33,8 @@ fn one(name: &str, json: bool) -> Result<()> {
     if json {
         let value = serde_json::json!({
             "name": card.name, "title": card.title, "kind": card.kind, "parameters": card.parameters,
-            "unstated": card.unstated, "sha256": card.sha256(),
+            "unstated": card.unstated, "corners": card.corners, "components": card.components,
+            "datasheet": card.datasheet, "sha256": card.sha256(),
         });
         write_out(format_args!("{value}\n"));
         return Ok(());
@@ -48,6 +49,23 @@ fn one(name: &str, json: bool) -> Result<()> {
             "{key:40}{:>12}  {:13}{}\n",
             p.value, p.label, p.source
         ));
+    }
+    for (corner, moved) in &card.corners {
+        for (key, p) in moved {
+            let key = format!("corner {corner}: {key}");
+            write_out(format_args!(
+                "{key:40}{:>12}  {:13}{}\n",
+                p.value, p.label, p.source
+            ));
+        }
+    }
+    if !card.components.is_empty() {
+        write_out(format_args!("\nelements: {}\n", card.components.join(", ")));
+    }
+    write_out("\nclaims (thermochip verify checks them)\n");
+    for c in &card.datasheet {
+        let expected = format!("{} ± {}", c.expected, c.tolerance);
+        write_out(format_args!("  {:66}{expected:24}{}\n", c.claim, c.label));
     }
     write_out(format_args!("\nunstated: {}\n", card.unstated.join(", ")));
     Ok(())
