@@ -107,10 +107,8 @@ pub(super) fn summary(record: &RunRecord, compare: &Compare) -> Option<DiceRecor
         })
         .collect();
     let all = |row: &&Row| {
-        let bounds = compare.accept.iter();
-        bounds
-            .map(|(name, &range)| row.get(name).is_some_and(|&v| within(v, range)))
-            .all(|inside| inside)
+        let mut bounds = compare.accept.iter();
+        bounds.all(|(name, &range)| row.get(name).is_some_and(|&v| within(v, range)))
     };
     let good = rows.iter().filter(all).count();
     Some(DiceRecord {
