@@ -74,76 +74,83 @@ impl InjectedChip {
 
         let mut circuit = Circuit::new();
         let n = energy.j2.len();
-        let nodes = (0..n)
-            .map(|i| circuit.node(&format!("x{i}")))
-            .collect::<Result<Vec<_>>>()?;
+        let nodes = circuit.node_array("x", n)?;
+        circuit.reserve(4 * n + 2 * energy.couplings.edges().len());
         let physical = ThermodynamicTemperature::new::<kelvin>(
             card.required("physics.temperature") * die.temperature_ratio,
         );
         let excess = die
             .limit("excess_noise", "physics.excess_noise")
             .unwrap_or(0.0);
+        let spread = |name: &str, key: &str, property: u64| {
+            let sigma = die.spread(name, key);
+            // A spread of zero needs no numbers.
+            move |element: u64| match sigma {
+                0.0 => 0.0,
+                sigma => sigma * die.deviate(property, element),
+            }
+        };
+        let capacitance = spread("tau", "nonidealities.tau_sigma", CAPACITANCE);
+        let noise_temperature = spread(
+            "noise_temperature",
+            "nonidealities.noise_temperature_sigma",
+            NOISE_TEMPERATURE,
+        );
+        let offset = spread("offset", "nonidealities.offset", OFFSET);
+        let gains: Vec<(f64, f64)> = (0..energy.couplings.edges().len() as u64)
+            .map(|edge| die.coupler_gains(COUPLING, edge))
+            .collect();
+        let converters = Converters {
+            couplings: converter(die, "limits.coupling_max", a * a),
+            fields: converter(die, "limits.field_max", a),
+        };
+        let realised = converters.realise(&energy.fields, energy.couplings.values(), &gains);
         let mut biases = Vec::with_capacity(n);
         for (i, &node) in nodes.iter().enumerate() {
-            let spread = |name: &str, key: &str, property: u64| {
-                1.0 + die.spread(name, key) * die.deviate(property, i as u64)
-            };
-            let own_c = c * spread("tau", "nonidealities.tau_sigma", CAPACITANCE);
-            let own_t = t_eff
-                * die.temperature_ratio
-                * spread(
-                    "noise_temperature",
-                    "nonidealities.noise_temperature_sigma",
-                    NOISE_TEMPERATURE,
-                );
+            let element = i as u64;
+            let own_c = c * (1.0 + capacitance(element));
+            let own_t = t_eff * die.temperature_ratio * (1.0 + noise_temperature(element));
             circuit.capacitor(node, None, Capacitance::new::<farad>(own_c))?;
             circuit.noise_source(
                 node,
                 ElectricalConductance::new::<siemens>(g0),
                 ThermodynamicTemperature::new::<kelvin>(own_t),
             )?;
-            let offset =
-                die.spread("offset", "nonidealities.offset") * die.deviate(OFFSET, i as u64);
             let c1 = g0 * 2.0 * energy.j2[i] / (a * a);
             let c3 = g0 * 4.0 * energy.j4[i] / (a.powi(4) * voltage_unit * voltage_unit);
             let cubic = if c3 > 0.0 { 3.0 * (-c1).max(0.0) } else { 0.0 };
             circuit.noisy_polynomial(
                 node,
-                shifted_cubic(c1, c3, offset),
+                shifted_cubic(c1, c3, offset(element)),
                 ElectricalConductance::new::<siemens>(c1.abs() + cubic),
                 physical,
                 excess,
             )?;
-            biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(0.0))?);
+            let bias = g0 * voltage_unit / a * realised.fields[i];
+            biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(bias))?);
         }
-        let zero = ElectricalConductance::new::<siemens>(0.0);
-        let (mut couplers, mut gains) = (Vec::new(), Vec::new());
-        for (edge, &(i, j)) in energy.couplings.edges().iter().enumerate() {
-            let down = circuit.transconductor(nodes[j], nodes[i], zero, physical, excess)?;
-            let up = circuit.transconductor(nodes[i], nodes[j], zero, physical, excess)?;
+        let mut couplers = Vec::with_capacity(gains.len());
+        let unit = g0 / (a * a);
+        for (&(i, j), pair) in energy.couplings.edges().iter().zip(&realised.couplings) {
+            let [down, up] =
+                [pair.0, pair.1].map(|level| ElectricalConductance::new::<siemens>(unit * level));
+            let down = circuit.transconductor(nodes[j], nodes[i], down, physical, excess)?;
+            let up = circuit.transconductor(nodes[i], nodes[j], up, physical, excess)?;
             couplers.push((down, up));
-            gains.push(die.coupler_gains(COUPLING, edge as u64));
         }
         if let Some(rails) = die.limit("rails", "limits.rails") {
             circuit.rails(rails)?;
         }
-        let assembly = circuit.assemble(a * voltage_unit, a * a * tau)?;
-        let mut chip = InjectedChip {
-            assembly,
+        Ok(InjectedChip {
+            assembly: circuit.into_assembly(a * voltage_unit, a * a * tau)?,
             scale: a,
             voltage_unit,
             unit_conductance: g0,
             couplers,
             biases,
-            realised: Realised::default(),
+            realised,
             gains,
-        };
-        let parameters = Parameters {
-            fields: energy.fields.clone(),
-            couplings: energy.couplings.values().to_vec(),
-        };
-        chip.write(die, &parameters)?;
-        Ok(chip)
+        })
     }
 }
 
@@ -159,32 +166,21 @@ impl Chip for InjectedChip {
 
     /// Writes fields and couplings through the DACs and the couplers' gain errors.
     fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
-        let couplings = self.coupling_dac(die);
-        let fields = converter(die, "limits.field_max", self.scale);
         let a = self.scale;
-        let mut realised = Realised::default();
-        let mut transconductances = Vec::with_capacity(2 * self.couplers.len());
-        for ((&value, &(down, up)), &(gain_down, gain_up)) in parameters
-            .couplings
-            .iter()
-            .zip(&self.couplers)
-            .zip(&self.gains)
-        {
-            let (level, clipped) = couplings.convert(value);
-            realised.clipped += usize::from(clipped);
-            let pair = (level * gain_down, level * gain_up);
-            realised.couplings.push(pair);
-            let unit = self.unit_conductance / (a * a);
-            transconductances.push((down, unit * pair.0));
-            transconductances.push((up, unit * pair.1));
-        }
-        let mut currents = Vec::with_capacity(self.biases.len());
-        for (&value, &bias) in parameters.fields.iter().zip(&self.biases) {
-            let (level, clipped) = fields.convert(value);
-            realised.clipped += usize::from(clipped);
-            realised.fields.push(level);
-            currents.push((bias, self.unit_conductance * self.voltage_unit / a * level));
-        }
+        let converters = Converters {
+            couplings: self.coupling_dac(die),
+            fields: converter(die, "limits.field_max", a),
+        };
+        let realised = converters.realise(&parameters.fields, &parameters.couplings, &self.gains);
+        let unit = self.unit_conductance / (a * a);
+        let pairs = self.couplers.iter().zip(&realised.couplings);
+        let transconductances: Vec<(ElementId, f64)> = pairs
+            .flat_map(|(&(down, up), level)| [(down, unit * level.0), (up, unit * level.1)])
+            .collect();
+        let unit = self.unit_conductance * self.voltage_unit / a;
+        let levels = self.biases.iter().zip(&realised.fields);
+        let currents: Vec<(ElementId, f64)> =
+            levels.map(|(&bias, level)| (bias, unit * level)).collect();
         self.realised = realised;
         self.assembly.set_values(&transconductances, &currents)
     }
@@ -279,6 +275,34 @@ impl Chip for InjectedChip {
 fn voltage_unit(card: &Card) -> f64 {
     let t_eff = card.required("physics.noise_temperature");
     (BOLTZMANN * t_eff / card.required("physics.capacitance")).sqrt()
+}
+
+/// The DACs that parameters go through.
+struct Converters {
+    couplings: Dac,
+    fields: Dac,
+}
+
+impl Converters {
+    /// What the DACs and the couplers' gain errors make of fields and couplings.
+    fn realise(&self, fields: &[f64], couplings: &[f64], gains: &[(f64, f64)]) -> Realised {
+        let mut realised = Realised {
+            fields: Vec::with_capacity(fields.len()),
+            couplings: Vec::with_capacity(couplings.len()),
+            clipped: 0,
+        };
+        for (&value, &(down, up)) in couplings.iter().zip(gains) {
+            let (level, clipped) = self.couplings.convert(value);
+            realised.clipped += usize::from(clipped);
+            realised.couplings.push((level * down, level * up));
+        }
+        for &value in fields {
+            let (level, clipped) = self.fields.convert(value);
+            realised.clipped += usize::from(clipped);
+            realised.fields.push(level);
+        }
+        realised
+    }
 }
 
 /// Coefficients of c1 (V − o) + c3 (V − o)³ in powers of V.

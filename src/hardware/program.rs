@@ -114,10 +114,12 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         let expected = "a topology whose file has been read";
         return Err(Error::invalid("limits.topology", value, expected));
     }
-    if let Some(&(i, j)) = edges(model)
-        .iter()
-        .find(|&&(i, j)| !die.card.topology.joins(i, j))
-    {
+    let apart = |&(i, j): &(usize, usize)| !die.card.topology.joins(i, j);
+    let pairs = match die.card.topology {
+        Topology::AllToAll => Vec::new(),
+        _ => edges(model),
+    };
+    if let Some((i, j)) = pairs.into_iter().find(apart) {
         let text = die.card.parameters.get("limits.topology");
         let expected = format!(
             "pairs that the topology of {} joins ({})",
