@@ -18,13 +18,13 @@ fn gibbs(steps: u64) {
     let side = 70;
     let nodes = side * side;
     let process = Process {
-        levels: Some(Levels {
-            tau: vec![1.0; nodes],
-            input: LevelInput::Direct {
+        levels: Some(Levels::free(
+            vec![1.0; nodes],
+            LevelInput::Direct {
                 field: vec![0.1; nodes],
                 coupling: Linear::Sparse(lattice(side as i64, &G12)),
             },
-        }),
+        )),
         ..Process::still(0)
     };
     // a + b is odd in every rule, so the parity of x + y is a colouring.

@@ -55,13 +55,13 @@ type Rows = Vec<Vec<(usize, f64)>>;
 fn spins(field: f64, coupling: Rows) -> Process {
     let n = coupling.len();
     Process {
-        levels: Some(Levels {
-            tau: vec![1.0; n],
-            input: LevelInput::Direct {
+        levels: Some(Levels::free(
+            vec![1.0; n],
+            LevelInput::Direct {
                 field: vec![field; n],
                 coupling: Linear::Sparse(coupling),
             },
-        }),
+        )),
         ..Process::still(0)
     }
 }

@@ -6,7 +6,8 @@
 use nalgebra::{DMatrix, DVector};
 use thermochip::dynamics::{MasterEquation, linear};
 use thermochip::energy::{
-    Couplings, FluxCells, Ising, Mixture, Model, Parameters, Quadratic, exact,
+    Couplings, Domain, Factor, FactorGraph, FluxCells, Ising, Mixture, Model, Parameters,
+    Quadratic, enumerate_factors, exact,
 };
 use thermochip::hardware::{Card, Die, Level, Scale, card, flux_energies, program};
 use thermochip::sampler::{
@@ -475,4 +476,80 @@ fn cards_of_mixtures_and_boards_hold_no_other_energies() {
     for name in ["pmog", "lc_spu_8", "josephson_flux", "rc_gaussian"] {
         assert!(refused(name, &two).contains("p-bit chip"), "{name}");
     }
+}
+
+/// Categories of gated elements: every state's share against softmax, on a die against the softmax of its own logits.
+#[test]
+fn gated_elements_choose_by_their_logits() {
+    let logits = [vec![0.3, -0.5, 1.0], vec![0.0, 0.8]];
+    let domains = vec![Domain::Categorical(3), Domain::Categorical(2)];
+    let tables = logits.iter().enumerate();
+    let factors = tables
+        .map(|(i, l)| Factor::table(vec![i], l.clone()))
+        .collect();
+    let model = Model::Factors(FactorGraph::new(domains.clone(), factors).unwrap());
+    let worst = |samples: &Samples, model: &Model| {
+        let exact = enumerate_factors(model.factors().unwrap(), &[]).unwrap();
+        let mut worst = 0.0f64;
+        for i in 0..2 {
+            for (state, p) in exact.marginal(i, 3 - i).into_iter().enumerate() {
+                let (q, se) = over_chains(samples, |x| f64::from(u8::from(x[i] == state as f32)));
+                worst = worst.max((q - p).abs() / se);
+            }
+        }
+        worst
+    };
+    let ideal = sample(&ideal("pdit"), &model, 8192, &[0.0, 0.0], [12.0, 4.0], 8);
+    assert!(worst(&ideal, &model) < Z, "{}", worst(&ideal, &model));
+    let die = Die::fabricate(&card("pdit").unwrap(), Some(4), None).unwrap();
+    let own = program(&die, &model, Scale::Fixed(1.0))
+        .unwrap()
+        .energy()
+        .unwrap();
+    let samples = sample(&die, &model, 8192, &[0.0, 0.0], [16.0, 4.0], 8);
+    assert!(worst(&samples, &own) < Z, "{}", worst(&samples, &own));
+    assert!(worst(&samples, &model) > Z, "logit errors of 0.2 are seen");
+    let coupled = Factor::table(vec![0, 1], vec![0.1; 6]);
+    let coupled = Model::Factors(FactorGraph::new(domains, vec![coupled]).unwrap());
+    let refused = program(&die, &coupled, Scale::Fixed(1.0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("energy.factors[0]") && refused.contains("no couplers"),
+        "{refused}"
+    );
+}
+
+/// The bag: spins go through the host, a round trip a colour; coupled real variables are refused.
+#[test]
+fn a_bag_routes_spins_through_its_host() {
+    let die = ideal("x0_test_chip");
+    let model = spins(
+        vec![0.3, -0.2, 0.1],
+        vec![(0, 1, 0.6), (1, 2, -0.4), (0, 2, 0.5)],
+    );
+    let programmed = program(&die, &model, Scale::Fixed(1.0)).unwrap();
+    assert!(
+        (programmed.clock_round().unwrap() - 3e-6).abs() < 1e-15,
+        "three colours"
+    );
+    let Model::Ising(ising) = &model else {
+        panic!()
+    };
+    let exact = exact::enumerate(ising).unwrap();
+    let samples = sample(&die, &model, 8192, &[1.0; 3], [600.0, 120.0], 4);
+    for i in 0..3 {
+        let (m, se) = over_chains(&samples, |x| f64::from(x[i]));
+        assert!((m - exact.means[i]).abs() < Z * se, "{i}: {m}");
+    }
+    let (c, se) = over_chains(&samples, |x| f64::from(x[0] * x[1]));
+    assert!((c - exact.correlations[(0, 1)]).abs() < Z * se);
+    assert!((c - 0.6f64.tanh()).abs() > Z * se, "the third spin is felt");
+    let coupled = Model::Quadratic(gaussian(&[1.0, -0.3, -0.3, 1.0]));
+    let refused = program(&die, &coupled, Scale::Fixed(1.0))
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("coupled real variables"), "{refused}");
+    let alone = Model::Quadratic(gaussian(&[1.0, 0.0, 0.0, 2.0]));
+    assert!(program(&die, &alone, Scale::Fixed(1.0)).is_ok());
 }

@@ -182,13 +182,13 @@ fn ring() -> Ising {
 fn spin_process(ising: &Ising, beta: f64) -> Process {
     let n = ising.fields.len();
     Process {
-        levels: Some(Levels {
-            tau: vec![1.0; n],
-            input: LevelInput::Direct {
+        levels: Some(Levels::free(
+            vec![1.0; n],
+            LevelInput::Direct {
                 field: ising.fields.iter().map(|h| beta * h).collect(),
                 coupling: Linear::Dense(ising.couplings.dense() * beta),
             },
-        }),
+        )),
         ..Process::still(0)
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Statistical bounds have a false-alarm rate of 1e-6 each; every law is held up by a mutation that it rejects.
 
+#[path = "common/kaufman.rs"]
+mod kaufman;
+
+use kaufman::{kaufman, kaufman_energy};
 use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::*;
 use thermochip::energy::{Couplings, Ising, exact};
@@ -29,13 +33,13 @@ fn process(ising: &Ising, beta: f64) -> Process {
         row.sort_by_key(|e| e.0);
     }
     Process {
-        levels: Some(Levels {
-            tau: vec![1.0; n],
-            input: LevelInput::Direct {
+        levels: Some(Levels::free(
+            vec![1.0; n],
+            LevelInput::Direct {
                 field: ising.fields.iter().map(|h| beta * h).collect(),
                 coupling: Linear::Sparse(rows),
             },
-        }),
+        )),
         ..Process::still(0)
     }
 }
@@ -63,56 +67,6 @@ fn torus(side: usize, bond: impl Fn(usize) -> f64, field: impl Fn(usize) -> f64)
     }
     let couplings = Couplings::new(side * side, edges).unwrap();
     Ising::new((0..side * side).map(field).collect(), couplings).unwrap()
-}
-
-/// ln Z of the ferromagnetic torus, m × m, K = β (Kaufman, Phys. Rev. 76, 1232 (1949)).
-///
-/// Z = ½ (2 sinh 2K)^{m²/2} [Π 2cosh(mγ_{2r+1}/2) + Π 2sinh(mγ_{2r+1}/2) + Π 2cosh(mγ_{2r}/2) + Π 2sinh(mγ_{2r}/2)], with
-/// cosh γ_l = cosh 2K coth 2K − cos(lπ/m) and γ_0 = 2K + ln tanh K, negative in the disordered phase.
-fn kaufman(m: usize, k: f64) -> f64 {
-    let gamma = |l: usize| {
-        if l == 0 {
-            return 2.0 * k + k.tanh().ln();
-        }
-        let angle = l as f64 * std::f64::consts::PI / m as f64;
-        ((2.0 * k).cosh() / (2.0 * k).tanh() - angle.cos()).acosh()
-    };
-    // (ln |product|, its sign) of 2 cosh or 2 sinh over l = first, first + 2, …
-    let product = |first: usize, sinh: bool| {
-        let (mut log, mut sign) = (0.0, 1.0);
-        for r in 0..m {
-            let x = 0.5 * m as f64 * gamma(first + 2 * r);
-            let small = (-2.0 * x.abs()).exp();
-            log += x.abs()
-                + if sinh {
-                    (-small).ln_1p()
-                } else {
-                    small.ln_1p()
-                };
-            if sinh && x < 0.0 {
-                sign = -sign;
-            }
-        }
-        (log, sign)
-    };
-    let terms = [
-        product(1, false),
-        product(1, true),
-        product(0, false),
-        product(0, true),
-    ];
-    let top = terms.iter().map(|t| t.0).fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = terms
-        .iter()
-        .map(|(log, sign)| sign * (log - top).exp())
-        .sum();
-    0.5 * (m * m) as f64 * (2.0 * (2.0 * k).sinh()).ln() - 2f64.ln() + top + sum.ln()
-}
-
-/// Energy per site: −∂ ln Z/∂K / m².
-fn kaufman_energy(m: usize, k: f64) -> f64 {
-    let h = 1e-5;
-    -(kaufman(m, k + h) - kaufman(m, k - h)) / (2.0 * h * (m * m) as f64)
 }
 
 /// The oracle's own oracles: enumeration of the 4 × 4 torus, and Onsager's infinite lattice.
@@ -329,14 +283,14 @@ fn behind_synapses<R: Compiled>() -> Box<dyn Stepper<R>> {
     let process = Process {
         linear: Linear::Sparse((0..n).map(|i| vec![(i, -2.0)]).collect()),
         noise: Noise::Diagonal(vec![0.1; n]),
-        levels: Some(Levels {
-            tau: vec![1.0; n],
-            input: LevelInput::Node {
+        levels: Some(Levels::free(
+            vec![1.0; n],
+            LevelInput::Node {
                 input: (0..n).map(|i| vec![(i, 1.0)]).collect(),
                 offset: (0..n).map(|i| 0.1 * i as f64).collect(),
                 drive: Linear::Sparse((0..n).map(weights).collect()),
             },
-        }),
+        )),
         ..Process::still(n)
     };
     let setting = Setting {

@@ -351,13 +351,13 @@ impl Assembly {
 
     /// Two-state sources.
     fn fill_levels(&mut self) {
-        let mut levels = Levels {
-            tau: Vec::new(),
-            input: LevelInput::Direct {
+        let mut levels = Levels::free(
+            Vec::new(),
+            LevelInput::Direct {
                 field: Vec::new(),
                 coupling: Linear::Sparse(Vec::new()),
             },
-        };
+        );
         let (mut input, mut offsets) = (Vec::new(), Vec::new());
         let mut drive = vec![Vec::new(); self.rows.len()];
         for element in &self.circuit.elements {

@@ -1,4 +1,4 @@
-//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `netlist`, `report`, `diagnose`.
+//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `fit`, `netlist`, `report`, `diagnose`.
 //!
 //! [`parse`] turns clap's many-line complaints into the one line that every bad input gets.
 
@@ -69,6 +69,9 @@ pub enum Command {
         after_help = "Example: thermochip train experiments/optdigits.toml --out runs/digits"
     )]
     Train(Job),
+    /// Fit a card's parameters to measured traces: x[chain, draw, node] in volts, t[draw] in seconds, bias[chain] in volts.
+    #[command(after_help = "Example: thermochip fit rc_gaussian measured.npz")]
+    Fit(Measured),
     /// Write the programmed chip as a SPICE netlist.
     #[command(
         after_help = "Example: thermochip netlist experiments/gaussian_rc.toml --out chip.cir"
@@ -105,6 +108,15 @@ pub struct Job {
     /// Continue the interrupted run in that directory, to the same bits.
     #[arg(long)]
     pub resume: bool,
+}
+
+/// Traces and the card that they are of.
+#[derive(Args, Clone, Debug)]
+pub struct Measured {
+    /// Card name, or the path of a card (.toml).
+    pub card: String,
+    /// The traces (.npz).
+    pub traces: PathBuf,
 }
 
 /// A netlist to write.
@@ -202,7 +214,8 @@ where
     Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            let words = "no command: expected one of models, run, compare, train, netlist, report, diagnose";
+            let words =
+                "no command: expected one of models, verify, run, compare, train, fit, netlist, report, diagnose";
             Stop::Refuse(format!("{words} (try --help)"))
         }
         _ => Stop::Refuse(one_line(&error.to_string())),
@@ -297,7 +310,7 @@ mod tests {
             ),
             (
                 &[],
-                "no command: expected one of models, run, compare, train, netlist, report, diagnose (try --help)",
+                "no command: expected one of models, verify, run, compare, train, fit, netlist, report, diagnose (try --help)",
             ),
         ] {
             assert_eq!(refused(words), expected);

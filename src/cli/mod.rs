@@ -2,6 +2,7 @@
 
 pub mod args;
 mod diagnose;
+mod fit;
 mod models;
 mod netlist;
 mod progress;
@@ -61,6 +62,7 @@ fn execute(command: &Command, common: &Common) -> Result<bool> {
         Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),
         Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),
         Command::Train(job) => carry_out(job, common, |_| Ok(()), study::train),
+        Command::Fit(measured) => fit::show(measured, common.json),
         Command::Netlist(export) => netlist::export(export),
         Command::Diagnose(examination) => diagnose::examine(examination, common),
         Command::Report { dir } => {

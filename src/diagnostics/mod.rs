@@ -25,6 +25,7 @@ mod standard_error;
 mod stein;
 mod streaming;
 mod temperature;
+mod trace;
 mod two_sample;
 mod verdict;
 mod work;
@@ -51,7 +52,10 @@ pub use spectrum::{Lorentzian, Spectrum, fit_lorentzian, welch};
 pub use standard_error::{ErrorOf, standard_error};
 pub use stein::{Stein, kernel_stein};
 pub use streaming::{Estimates, Histogram, NodeMoments, StreamingMoments};
-pub use temperature::{categorical_beta, pseudo_likelihood_beta, virial_beta};
+pub use temperature::{
+    categorical_beta, pseudo_likelihood_beta, pseudo_likelihood_betas, virial_beta, virial_betas,
+};
+pub use trace::{Estimate as TraceEstimate, Together, TraceFit, fit_trace, together};
 pub use two_sample::{Mmd, TwoSample, energy_distance, mmd, mmd_at};
 pub use verdict::{Finding, Standing};
 pub use work::{FreeEnergy, bennett, jarzynski};

@@ -83,11 +83,11 @@ pub(super) fn draw<R: Real, C: Collect>(collect: C, y: &Row<R>, words: &[[u32; L
     collect.bits(&up)
 }
 
-/// With probability `refresh` a spin is drawn anew from P(+1) = σ(2I), else kept: one uniform number decides both.
+/// With probability `refresh(lane)` a spin is drawn anew from P(+1) = σ(2I), else kept: one uniform number decides both.
 #[inline(always)]
 pub(super) fn redraw<R: Real, C: Collect>(
     collect: C,
-    refresh: R,
+    refresh: impl Fn(usize) -> R,
     y: &Row<R>,
     words: &[[u32; LANES]; 2],
     kept: u32,
@@ -95,7 +95,7 @@ pub(super) fn redraw<R: Real, C: Collect>(
     let (mut up, mut drawn) = ([0; LANES], [0; LANES]);
     for lane in 0..LANES {
         let u = R::uniform([words[0][lane], words[1][lane]]);
-        let scaled = u.fma(power_of_two(y[lane]), u);
+        let (scaled, refresh) = (u.fma(power_of_two(y[lane]), u), refresh(lane));
         up[lane] = if scaled <= refresh { u32::MAX } else { 0 };
         drawn[lane] = if u <= refresh { u32::MAX } else { 0 };
     }

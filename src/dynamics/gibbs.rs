@@ -224,13 +224,13 @@ mod tests {
             (0..n).map(|i| vec![i]).collect()
         };
         let process = Process {
-            levels: Some(Levels {
-                tau: vec![1.0; n],
-                input: LevelInput::Direct {
+            levels: Some(Levels::free(
+                vec![1.0; n],
+                LevelInput::Direct {
                     field: (0..n).map(field).collect(),
                     coupling: Linear::Sparse(rows),
                 },
-            }),
+            )),
             ..Process::still(0)
         };
         let clamped: Vec<bool> = (0..n).map(|i| i % 11 == 3).collect();

@@ -40,6 +40,7 @@ mod rest;
 mod scheme;
 pub mod simd;
 mod sparse_lu;
+mod spin_chain;
 mod split;
 mod stability;
 pub mod streams;
@@ -64,12 +65,13 @@ pub use modes::{DENSE_ROWS, Drift, Modes, is_linear};
 pub use ornstein_uhlenbeck::ExactOrnsteinUhlenbeck;
 pub use probe::{largest_step, scheme_covariance, variance_inflation};
 pub use process::{
-    Branch, BranchNoise, Calculus, Drive, EnvelopeFactor, Jump, LevelInput, Levels, Linear, Mass,
-    Noise, Process,
+    Branch, BranchNoise, Calculus, Clocking, Drive, EnvelopeFactor, Jump, LevelInput, Levels,
+    Linear, Mass, Noise, Process,
 };
 pub use real::Real;
 pub use rest::resting_point;
 pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
+pub use spin_chain::{MOST_SPINS, SpinChain};
 pub use split::{Baoab, Strang};
 pub use streams::{Generator, Origin};
 pub use tile::{NORMAL_MAP, NormalBits, NormalPlan, Row, Tile};

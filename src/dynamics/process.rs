@@ -46,7 +46,7 @@ pub enum Noise {
     Factor(EnvelopeFactor),
 }
 
-/// Where the input I_i of spin i comes from; it flips up at σ(2I)/τ0 and down at σ(−2I)/τ0.
+/// Where the input I_i of spin i comes from; it flips up at σ(2I)/τ(I) and down at σ(−2I)/τ(I).
 #[derive(Clone, Debug)]
 pub enum LevelInput {
     /// I = h + K s, at once (no synapse).
@@ -67,13 +67,47 @@ pub enum LevelInput {
     },
 }
 
+/// When spins may flip.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Clocking {
+    /// At all times, each by itself: continuous time.
+    #[default]
+    Free,
+    /// Class after class: in phase k only the spins of class k (modulo their number) run, the others hold. What a spin
+    /// shows to others (and to itself through a loop) is latched at the start of each phase, so the spins of one class do
+    /// not see each other's flips; one class of all spins is the all-at-once update.
+    Phases {
+        /// Length T of a phase, in the process's time unit.
+        phase: f64,
+        /// Spins of each class.
+        classes: Vec<Vec<usize>>,
+    },
+}
+
 /// Two-state (telegraph) elements.
 #[derive(Clone, Debug)]
 pub struct Levels {
-    /// Correlation time τ0 of each spin, in the process's time unit.
+    /// Correlation time τ0 of each spin without input, in the process's time unit.
     pub tau: Vec<f64>,
+    /// α of the correlation time τ(I) = τ0/cosh(αI). 0: the same at any input. 1: attempts over a barrier that the input
+    /// tilts, Γ± = e^{±I}/2τ0. The law at fixed input, P(+1) = σ(2I), does not depend on it.
+    pub tau_bias: f64,
+    /// When they may flip.
+    pub clocking: Clocking,
     /// Input law.
     pub input: LevelInput,
+}
+
+impl Levels {
+    /// Spins in continuous time whose τ0 does not depend on their input.
+    pub fn free(tau: Vec<f64>, input: LevelInput) -> Self {
+        Levels {
+            tau,
+            tau_bias: 0.0,
+            clocking: Clocking::Free,
+            input,
+        }
+    }
 }
 
 /// How a product of state-dependent amplitude and white noise is read: the amplitude is taken at the point

@@ -50,6 +50,8 @@ pub struct Tile<R> {
     pub x: Vec<Row<R>>,
     /// Spins, one bit per chain: bit k is set where lane k is up.
     pub levels: Vec<u32>,
+    /// Levels as the others see them, where a clock latches them (else empty).
+    pub latched: Vec<u32>,
     /// Streams.
     pub rng: Streams,
     /// Node-steps that hit a rail.
@@ -92,6 +94,7 @@ impl<R: Real> Tile<R> {
         Tile {
             x: vec![Row::splat(R::ZERO); nodes],
             levels: vec![u32::MAX; levels],
+            latched: Vec::new(),
             rng: Streams::new(origin, first as u64),
             clipped: 0,
             accepted: 0,

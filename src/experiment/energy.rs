@@ -38,6 +38,8 @@ pub enum EnergyKind {
     Ising {
         fields: Option<Vec<f64>>,
         couplings: Pairs,
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        on_graph: Option<OnGraph>,
     },
     /// Spins on a lattice with normal fields and couplings: instance `instance` of a spin glass.
     RandomIsing {
@@ -89,6 +91,45 @@ pub struct FactorEntry {
     pub spins: Vec<usize>,
     pub weight: Option<f64>,
     pub table: Option<Vec<f64>>,
+}
+
+/// Spins on a topology in a card's words (`"open 500x500 Z1"`), every coupling `coupling` + `coupling_sigma` · N(0, 1) and every
+/// field likewise, drawn from the experiment's seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct OnGraph {
+    pub graph: String,
+    pub coupling: f64,
+    pub coupling_sigma: f64,
+    pub field: f64,
+    pub field_sigma: f64,
+}
+
+const ON_GRAPH: &[&str] = &["coupling", "coupling_sigma", "field", "field_sigma"];
+
+fn on_graph(s: &Section<'_>) -> Result<Option<OnGraph>> {
+    let Some(graph) = s.optional_text("graph")? else {
+        if let Some((key, value)) = ON_GRAPH.iter().find_map(|key| Some((key, s.get(key)?))) {
+            let expected = "graph beside it, whose couplings or fields it draws";
+            return Err(s.invalid(key, value, expected));
+        }
+        return Ok(None);
+    };
+    let listed = ["fields", "couplings", "couplings_file", "parameters"];
+    if let Some((key, value)) = listed.iter().find_map(|key| Some((key, s.get(key)?))) {
+        return Err(s.invalid(key, value, "no such list beside graph, which makes its own"));
+    }
+    let sigma = |key: &str| match (s.float(key, 0.0)?, s.get(key)) {
+        (sigma, Some(value)) if sigma < 0.0 => Err(s.invalid(key, value, "zero or more")),
+        (sigma, _) => Ok(sigma),
+    };
+    Ok(Some(OnGraph {
+        graph,
+        coupling: s.float("coupling", 0.0)?,
+        coupling_sigma: sigma("coupling_sigma")?,
+        field: s.float("field", 0.0)?,
+        field_sigma: sigma("field_sigma")?,
+    }))
 }
 
 /// A matrix: rows in the file, or an array of the same name in an `.npz`.
@@ -215,14 +256,23 @@ pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
             }
         }
         "ising" => {
-            check(&["fields", "couplings", "couplings_file", "parameters"])?;
+            let lists = &[
+                "fields",
+                "couplings",
+                "couplings_file",
+                "parameters",
+                "graph",
+            ];
+            check(&[lists, ON_GRAPH].concat())?;
             let fields = s.numbers("fields")?;
-            if fields.is_none() && parameters.is_none() {
+            let on_graph = on_graph(s)?;
+            if fields.is_none() && parameters.is_none() && on_graph.is_none() {
                 return Err(s.missing("fields", "one field per spin"));
             }
             EnergyKind::Ising {
                 fields,
                 couplings: pairs(s)?,
+                on_graph,
             }
         }
         "random_ising" => {

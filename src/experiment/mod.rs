@@ -7,16 +7,18 @@ mod circuit;
 mod energy;
 mod factors;
 mod model;
+mod operation;
 mod reader;
 mod schema;
 mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
-pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, Pairs};
-pub use model::{build_model, coupled_pairs};
+pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
+pub use model::{build_model, coupled_pairs, read_graph};
+pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use schema::{
-    Any, Compare, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, METRICS,
-    MomentEntry, Plan, ScaleKey, Train,
+    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,
+    ScaleKey, Train,
 };
 pub use sweep::{Axis, SweepExperiment};
 

@@ -1,6 +1,6 @@
 //! From `[energy]` (and the data's nodes) to a model.
 
-use super::energy::{EnergyKind, Matrix, Pairs};
+use super::energy::{EnergyKind, Matrix, OnGraph, Pairs};
 use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
 use crate::dynamics::streams::chain_rng;
@@ -8,9 +8,13 @@ use crate::energy::{
     Couplings, FluxCells, Ising, Mixture, Model, Quadratic, SoftSpin, rbm_couplings,
 };
 use crate::error::{Error, Result};
-use crate::hardware::Topology;
+use crate::hardware::{Graph, Topology};
 use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
+use std::path::Path;
+
+/// Domain of the random numbers of drawn energies.
+const DRAWN: u64 = 0x500;
 
 /// Rows of a file as a matrix.
 fn matrix(experiment: &Experiment, source: &Matrix, field: &str) -> Result<DMatrix<f64>> {
@@ -120,6 +124,51 @@ fn stored(experiment: &Experiment) -> Result<Option<Stored>> {
     }))
 }
 
+/// Fields and couplings on a graph, from the experiment's seed.
+#[allow(clippy::type_complexity)]
+fn drawn(experiment: &Experiment, on: &OnGraph) -> Result<(Vec<f64>, Vec<(usize, usize, f64)>)> {
+    let mut topology = Topology::parse(&on.graph).map_err(|e| e.at("graph"))?;
+    if let Topology::File(path) = &topology {
+        topology = read_graph(&experiment.path(path))?;
+    }
+    let Some((nodes, edges)) = topology.nodes().zip(topology.edges()) else {
+        let expected = "a topology of so many nodes, e.g. \"open 70x70 G12\"";
+        return Err(Error::invalid(
+            "graph",
+            format!("\"{}\"", on.graph),
+            expected,
+        ));
+    };
+    let numbers = |stream: u64, mean: f64, sigma: f64| {
+        let mut rng = chain_rng(experiment.seed, DRAWN, stream);
+        move || {
+            let z: f64 = StandardNormal.sample(&mut rng);
+            mean + sigma * z
+        }
+    };
+    let mut field = numbers(0, on.field, on.field_sigma);
+    let mut coupling = numbers(1, on.coupling, on.coupling_sigma);
+    let fields = (0..nodes).map(|_| field()).collect();
+    let couplings = edges.into_iter().map(|(i, j)| (i, j, coupling()));
+    Ok((fields, couplings.collect()))
+}
+
+/// A topology from a list of pairs.
+///
+/// # Errors
+/// A file that cannot be read, or whatever is wrong in it.
+pub fn read_graph(path: &Path) -> Result<Topology> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let graph = Graph::parse(&text).map_err(|e| Error::File {
+        file: path.to_path_buf(),
+        reason: e.to_string(),
+    })?;
+    Ok(Topology::Graph(graph))
+}
+
 fn spread(values: &[f64], n: usize) -> Vec<f64> {
     match values {
         [one] => vec![*one; n],
@@ -209,10 +258,15 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
             let graph = Couplings::new(n, list)?;
             Model::SoftSpin(SoftSpin::new(spread(j2, n), spread(j4, n), fields, graph)?)
         }
-        EnergyKind::Ising { fields, couplings } => {
-            let (fields, list) = match stored {
-                Some(stored) => (stored.fields, stored.couplings),
-                None => {
+        EnergyKind::Ising {
+            fields,
+            couplings,
+            on_graph,
+        } => {
+            let (fields, list) = match (stored, on_graph) {
+                (Some(stored), _) => (stored.fields, stored.couplings),
+                (None, Some(on_graph)) => drawn(experiment, on_graph)?,
+                (None, None) => {
                     let list = triples(experiment, couplings)?;
                     (fields.clone().unwrap_or_default(), list)
                 }
@@ -341,7 +395,6 @@ fn copied(model: Model, copies: usize) -> Result<Model> {
 mod tests {
     use super::*;
     use crate::energy::Parametric;
-    use std::path::Path;
 
     fn model_of(energy: &str) -> Result<Model> {
         let text = format!("version = 1\n[energy]\n{energy}\n[[digital]]\nsampler = \"ula\"\n");
@@ -381,6 +434,34 @@ mod tests {
             (pair.precision()[(2, 3)], pair.precision()[(1, 2)]),
             (1.0, 0.0)
         );
+    }
+
+    #[test]
+    fn spins_on_a_graph_are_drawn_from_the_seed() {
+        let energy = "kind = \"ising\"\ngraph = \"open 20x20 Z1\"\ncoupling = 0.1\ncoupling_sigma = 0.5\nfield = -0.2";
+        let Model::Ising(ising) = model_of(energy).unwrap() else {
+            panic!()
+        };
+        assert_eq!(ising.fields, [-0.2; 400]);
+        let values = ising.couplings.values();
+        let Topology::Lattice(lattice) = Topology::parse("open 20x20 Z1").unwrap() else {
+            panic!()
+        };
+        assert_eq!(ising.couplings.edges(), lattice.edges());
+        // Five standard errors of a thousand normals each (false-alarm rate 6e-7).
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+        assert!((mean - 0.1).abs() < 5.0 * 0.5 / n.sqrt(), "{mean}");
+        assert!((sd / 0.5 - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{sd}");
+        assert_eq!(model_of(energy).unwrap(), model_of(energy).unwrap());
+        let words = message("kind = \"ising\"\ngraph = \"all-to-all\"");
+        assert!(
+            words.contains("energy.graph") && words.contains("so many nodes"),
+            "{words}"
+        );
+        let words = message("kind = \"ising\"\nfields = [0.0]\nfield_sigma = 1");
+        assert!(words.contains("graph beside it"), "{words}");
     }
 
     #[test]

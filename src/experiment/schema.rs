@@ -2,6 +2,7 @@
 
 use super::circuit::CircuitExperiment;
 use super::energy::{Energy, EnergyKind, Pairs, energy};
+use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare};
 use super::reader::{Section, seconds};
 use super::sweep::SweepExperiment;
 use crate::dynamics::Generator;
@@ -126,8 +127,13 @@ pub struct Hardware {
     pub dies: u64,
     /// Non-idealities that are on; absent: all.
     pub only: Option<Vec<String>>,
+    /// Whether dice are calibrated first, and how.
+    pub calibrate: Option<Calibrate>,
     /// Range factor.
     pub scale: ScaleKey,
+    /// (into, from, J) of couplings that act one way on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directed: Vec<(usize, usize, f64)>,
     /// Card parameters replaced: another design.
     #[serde(rename = "override")]
     pub overrides: BTreeMap<String, String>,
@@ -178,6 +184,7 @@ pub struct Plan {
     pub moments: Option<Vec<Vec<MomentEntry>>>,
     pub trajectory_nodes: Vec<usize>,
     pub trajectory_period: Option<String>,
+    pub anneal: Option<Anneal>,
 }
 
 /// `[[digital]]`.
@@ -243,31 +250,6 @@ pub struct Train {
     pub checkpoint_every: u64,
     pub cross_check: CrossCheck,
 }
-
-/// `[compare]`.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Compare {
-    /// Metrics that tables over dice and points show; empty: all.
-    pub metrics: Vec<String>,
-    /// Metric → acceptable range, both ends included.
-    pub accept: BTreeMap<String, (Option<f64>, Option<f64>)>,
-}
-
-/// Metrics that can be chosen or bounded.
-pub const METRICS: &[&str] = &[
-    "acceptance",
-    "beta_eff",
-    "clip_fraction",
-    "covariance_error",
-    "exact_kl",
-    "exact_tv",
-    "kl",
-    "label_accuracy",
-    "mean_energy",
-    "mean_error",
-    "tv",
-    "tv_floor",
-];
 
 impl Experiment {
     /// Reads and checks an experiment file.
@@ -404,34 +386,6 @@ impl Experiment {
     }
 }
 
-fn compare(s: &Section<'_>) -> Result<Compare> {
-    s.check_keys(&["metrics", "accept"], &["reference"])?;
-    let metrics = s.words("metrics")?.unwrap_or_default();
-    if let Some(word) = metrics.iter().find(|m| !METRICS.contains(&m.as_str())) {
-        let expected = format!("names among {}", METRICS.join(", "));
-        return Err(s.invalid("metrics", &toml::Value::String(word.clone()), expected));
-    }
-    let mut accept = BTreeMap::new();
-    if let Some(section) = s.section("accept")? {
-        section.check_keys(METRICS, &[])?;
-        for key in section.keys() {
-            let range = match section.get(key) {
-                Some(toml::Value::Array(_)) => match section.numbers(key)?.as_deref() {
-                    Some(&[least, most]) if least <= most => (Some(least), Some(most)),
-                    _ => {
-                        let value = section.get(key).cloned();
-                        let value = value.unwrap_or(toml::Value::Boolean(true));
-                        return Err(section.invalid(key, &value, "[least, most]"));
-                    }
-                },
-                _ => (None, Some(section.float(key, 0.0)?)),
-            };
-            accept.insert(key.to_owned(), range);
-        }
-    }
-    Ok(Compare { metrics, accept })
-}
-
 fn hardware(s: &Section<'_>) -> Result<Hardware> {
     s.check_keys(
         &[
@@ -439,7 +393,9 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             "die_seed",
             "dies",
             "only",
+            "calibrate",
             "scale",
+            "directed",
             "override",
             "environment",
             "level",
@@ -484,7 +440,9 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             .transpose()?,
         dies: s.count("dies", 1, 1)?,
         only: s.words("only")?,
+        calibrate: calibrate(s)?,
         scale,
+        directed: directed(s)?,
         overrides,
         environment_temperature,
         environment_corner: corner,
@@ -493,6 +451,24 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             .map(|_| s.word("level", "", &["telegraph", "langevin", "poisson"]))
             .transpose()?,
     })
+}
+
+/// `hardware.directed`: rows `[into, from, J]`.
+fn directed(s: &Section<'_>) -> Result<Vec<(usize, usize, f64)>> {
+    let node = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v < 1e9).then_some(v as usize);
+    let rows = s.rows("directed")?.unwrap_or_default();
+    let triple = |(k, row): (usize, &Vec<f64>)| {
+        let found = match row[..] {
+            [into, from, value] => node(into).zip(node(from)).map(|(i, j)| (i, j, value)),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let expected = "[into, from, J] with node numbers from 0";
+            let field = s.key(&format!("directed[{k}]"));
+            Error::invalid(field, format!("{row:?}"), expected).in_file(s.file)
+        })
+    };
+    rows.iter().enumerate().map(triple).collect()
 }
 
 /// Flattens `[hardware.override]` into dotted keys.
@@ -541,6 +517,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
             "trajectory_period",
             "record",
             "moments",
+            "anneal",
         ],
         &[],
     )?;
@@ -582,6 +559,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         moments,
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,
+        anneal: s.section("anneal")?.map(|a| anneal(&a)).transpose()?,
     })
 }
 

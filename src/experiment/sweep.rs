@@ -317,7 +317,7 @@ mod tests {
             ),
             ("parameter = \"plan..chains\"\nvalues = [1]", "dotted path"),
             ("parameter = \"digital[2].steps\"\nvalues = [1]", "a list"),
-            ("parameter = \"plan.chians\"\nvalues = [1]", "`plan.chains`"),
+            ("parameter = \"plan.chians\"\nvalues = [1]", "`plan.chians`"),
             ("parameter = \"plan.chains\"\nvalues = [-1]", "plan.chains"),
             (
                 "parameters = [\"seed\", \"title\"]\nvalues = [[1]]",

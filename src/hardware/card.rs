@@ -2,6 +2,7 @@
 
 use super::datasheet::Claim;
 use super::topology::Topology;
+use super::update::Update;
 use crate::error::{Error, Result};
 use crate::units::{Dimension, parse};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "lc_spu_8",
     "smtj_pbit",
     "soft_spin_cmos",
+    "pdit",
+    "x0_test_chip",
 ];
 
 /// Every parameter a card may have: block, name, dimension.
@@ -45,6 +48,9 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("physics", "excess_noise", Dimension::Number),
     ("physics", "quartic_cell", Dimension::Number),
     ("physics", "bias_gain", Dimension::Number),
+    ("physics", "tau_bias", Dimension::Number),
+    ("physics", "phase", Dimension::Time),
+    ("physics", "round_trip", Dimension::Time),
     ("physics", "synapse_tau", Dimension::Time),
     ("physics", "synapse_capacitance", Dimension::Capacitance),
     ("physics", "select_tau", Dimension::Time),
@@ -65,6 +71,11 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("limits", "branches", Dimension::Number),
     ("limits", "states", Dimension::Number),
     ("nonidealities", "offset", Dimension::Voltage),
+    ("nonidealities", "raw_offset", Dimension::Voltage),
+    // Rms change of an offset one second after calibration; it grows as the square root of time.
+    ("nonidealities", "drift", Dimension::Voltage),
+    // In sites: mismatch of sites (offset, time constant, noise temperature) is shared over it.
+    ("nonidealities", "correlation_length", Dimension::Number),
     ("nonidealities", "coupling_sigma", Dimension::Number),
     ("nonidealities", "coupling_correlation", Dimension::Number),
     ("nonidealities", "tau_sigma", Dimension::Number),
@@ -94,6 +105,8 @@ const POSITIVE: &[&str] = &[
     "capacitance",
     "tau",
     "noise_temperature",
+    "phase",
+    "round_trip",
     "synapse_tau",
     "synapse_capacitance",
     "max_nodes",
@@ -137,6 +150,8 @@ pub enum Kind {
     GatedStates,
     /// rf-SQUIDs.
     Flux,
+    /// Separate elements of several cards behind a host.
+    Bag,
 }
 
 /// One number of a card.
@@ -173,6 +188,8 @@ struct File {
     corners: BTreeMap<String, BTreeMap<String, Parameter>>,
     #[serde(default)]
     datasheet: Vec<Claim>,
+    #[serde(default)]
+    components: Vec<String>,
 }
 
 /// A parsed card.
@@ -192,6 +209,8 @@ pub struct Card {
     pub parameters: BTreeMap<String, Parameter>,
     /// Process corners: what differs from `parameters` there, TT being the card itself.
     pub corners: BTreeMap<String, BTreeMap<String, Parameter>>,
+    /// Cards of the elements of a bag.
+    pub components: Vec<String>,
     /// Claims that a simulation checks.
     pub datasheet: Vec<Claim>,
     /// The file.
@@ -251,7 +270,7 @@ fn si(key: &str, parameter: &Parameter) -> Result<f64> {
         let all: Vec<String> = PARAMETERS
             .iter()
             .map(|(b, n, _)| format!("{b}.{n}"))
-            .chain(["limits.topology".to_owned()])
+            .chain(["limits.topology".to_owned(), "physics.update".to_owned()])
             .collect();
         return Err(Error::UnknownKey {
             file: None,
@@ -303,6 +322,7 @@ impl Card {
             topology: Topology::AllToAll,
             parameters: BTreeMap::new(),
             corners: BTreeMap::new(),
+            components: file.components,
             datasheet: file.datasheet,
             toml: text.to_owned(),
         };
@@ -341,6 +361,26 @@ impl Card {
             let field = format!("datasheet[{k}]");
             claim.expectation().map_err(|e| e.under(&field))?;
         }
+        for (k, name) in card.components.iter().enumerate() {
+            let known = SHIPPED.iter().any(|c| c.0 == name);
+            if card.kind != Kind::Bag || !known {
+                let expected = "names of shipped cards, on a card of kind \"bag\" only";
+                return Err(Error::invalid(
+                    format!("components[{k}]"),
+                    format!("\"{name}\""),
+                    expected,
+                ));
+            }
+        }
+        let clocked = ["physics.update", "physics.phase", "physics.tau_bias"];
+        let stray = clocked
+            .iter()
+            .find(|key| card.parameters.contains_key(**key));
+        if let (Some(key), true) = (stray, card.kind != Kind::Telegraph) {
+            let expected = "no such parameter: only two-state elements are clocked";
+            let value = format!("\"{}\"", card.parameters[*key].value);
+            return Err(Error::invalid(*key, value, expected));
+        }
         let required: &[&str] = match card.kind {
             Kind::InjectedNoise => &[
                 "physics.capacitance",
@@ -372,6 +412,7 @@ impl Card {
                 "physics.tau",
                 "physics.temperature",
             ],
+            Kind::Bag => &["physics.tau", "physics.round_trip"],
             Kind::GatedStates => &["physics.tau", "physics.bias_gain", "physics.temperature"],
         };
         for key in required.iter().chain(&["readout.sample_period"]) {
@@ -389,6 +430,8 @@ impl Card {
     fn put(&mut self, key: &str, mut parameter: Parameter) -> Result<()> {
         if key == "limits.topology" {
             self.topology = Topology::parse(&parameter.value).map_err(|e| e.at(key))?;
+        } else if key == "physics.update" {
+            Update::parse(&parameter.value).map_err(|e| e.at(key))?;
         } else {
             parameter.si = si(key, &parameter)?;
         }

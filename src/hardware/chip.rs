@@ -41,6 +41,21 @@ pub(super) trait Chip: Debug + Send + Sync {
     /// Possible reasons for the process to have no energy, and whether each holds.
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)>;
 
+    /// What is asked of each pair of [`Realised::couplings`], by direction.
+    fn asked(&self, parameters: &Parameters) -> Vec<(f64, f64)> {
+        parameters.couplings.iter().map(|&j| (j, j)).collect()
+    }
+
+    /// The pairs of [`Realised::couplings`], where they are not the energy's.
+    fn pairs(&self) -> Option<Vec<(usize, usize)>> {
+        None
+    }
+
+    /// Whether couplings act one way on purpose.
+    fn is_directed(&self) -> bool {
+        false
+    }
+
     /// The converter of couplings.
     fn coupling_dac(&self, _die: &Die) -> Dac {
         Dac {

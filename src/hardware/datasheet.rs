@@ -218,7 +218,7 @@ pub const QUANTITIES: &[Quantity] = &[
         "sweep_time",
         Dimension::Time,
         &[("nodes", Dimension::Number)],
-        "time of one sweep of a ring of so many spins",
+        "time of one sweep of a ring of so many spins under the chip's clock",
     ),
 ];
 

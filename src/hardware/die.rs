@@ -1,9 +1,12 @@
 //! Dies: a card with its mismatch drawn from a die seed, or the ideal chip.
 
+use super::calibrate::Calibration;
 use super::card::Card;
+use super::drift::wiener;
 use crate::dynamics::streams::chain_rng;
 use crate::error::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
 
 /// The non-idealities that can be switched one by one, by name.
 pub const NONIDEALITIES: &[&str] = &[
@@ -21,6 +24,7 @@ pub const NONIDEALITIES: &[&str] = &[
     "leak",
     "critical_current",
     "flux",
+    "drift",
 ];
 
 /// Mixed into the die seed, so that a die and a run with one seed share no numbers.
@@ -48,6 +52,12 @@ pub struct Die {
     on: Vec<&'static str>,
     /// Actual physical temperature over the card's (the program does not know).
     pub temperature_ratio: f64,
+    /// What a calibration found; programs are then corrected by it.
+    pub calibration: Option<Arc<Calibration>>,
+    /// Seconds since that calibration: offsets drift.
+    pub age: f64,
+    /// Whether offsets are those before calibration, where the card tells them apart.
+    pub(super) raw: bool,
     /// How its p-bits are described: two-state elements, or latches whose charge flows with shot noise or one by one.
     pub level: Level,
     /// Process corner that it came out in (the program does not know); `None`: typical.
@@ -82,6 +92,9 @@ impl Die {
             seed,
             on,
             temperature_ratio: 1.0,
+            calibration: None,
+            age: 0.0,
+            raw: false,
             level: Level::Telegraph,
             corner: None,
         })
@@ -131,6 +144,7 @@ impl Die {
                 "adc" => "readout.adc_bits",
                 "rails" => "limits.rails",
                 "excess_noise" => "physics.excess_noise",
+                "drift" => "nonidealities.drift",
                 "capacitance" => "nonidealities.capacitance_sigma",
                 "weight" => "nonidealities.weight_sigma",
                 "leak" => "nonidealities.leak",
@@ -163,6 +177,23 @@ impl Die {
         } else {
             None
         }
+    }
+
+    /// Offset of one element in `unit`s of volts: its mismatch, `z` standard deviations (before calibration the card's `raw_offset`, where it states
+    /// one), and what it has drifted since.
+    pub(super) fn offset(&self, z: f64, element: u64, unit: f64) -> f64 {
+        let raw = "nonidealities.raw_offset";
+        let key = if self.raw && self.card.get(raw).is_some() {
+            raw
+        } else {
+            "nonidealities.offset"
+        };
+        let fixed = self.spread("offset", key) / unit * z;
+        let drift = self.spread("drift", "nonidealities.drift");
+        if drift == 0.0 || self.age == 0.0 {
+            return fixed;
+        }
+        fixed + drift / unit * wiener(self, element, self.age)
     }
 
     /// Gains 1 + σz of the two directions of coupler `edge`, whose errors have the card's correlation ρ (none stated: 0, two

@@ -15,26 +15,27 @@ pub(super) fn inputs(probabilities: &[f64]) -> Vec<f64> {
     probabilities[..gates].iter().map(input).collect()
 }
 
+/// The probabilities that gates with these inputs choose with.
+#[cfg(test)]
+pub(super) fn probabilities(inputs: &[f64]) -> Vec<f64> {
+    let mut rest = 1.0;
+    let mut chosen: Vec<f64> = inputs
+        .iter()
+        .map(|&input| {
+            let on = 1.0 / (1.0 + (-2.0 * input).exp());
+            let p = rest * on;
+            rest *= 1.0 - on;
+            p
+        })
+        .collect();
+    chosen.push(rest);
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    /// The probabilities that gates with these inputs choose with.
-    fn probabilities(inputs: &[f64]) -> Vec<f64> {
-        let mut rest = 1.0;
-        let mut chosen: Vec<f64> = inputs
-            .iter()
-            .map(|&input| {
-                let on = 1.0 / (1.0 + (-2.0 * input).exp());
-                let p = rest * on;
-                rest *= 1.0 - on;
-                p
-            })
-            .collect();
-        chosen.push(rest);
-        chosen
-    }
 
     proptest! {
         #[test]

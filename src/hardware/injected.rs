@@ -82,21 +82,6 @@ impl InjectedChip {
         let excess = die
             .limit("excess_noise", "physics.excess_noise")
             .unwrap_or(0.0);
-        let spread = |name: &str, key: &str, property: u64| {
-            let sigma = die.spread(name, key);
-            // A spread of zero needs no numbers.
-            move |element: u64| match sigma {
-                0.0 => 0.0,
-                sigma => sigma * die.deviate(property, element),
-            }
-        };
-        let capacitance = spread("tau", "nonidealities.tau_sigma", CAPACITANCE);
-        let noise_temperature = spread(
-            "noise_temperature",
-            "nonidealities.noise_temperature_sigma",
-            NOISE_TEMPERATURE,
-        );
-        let offset = spread("offset", "nonidealities.offset", OFFSET);
         let gains: Vec<(f64, f64)> = (0..energy.couplings.edges().len() as u64)
             .map(|edge| die.coupler_gains(COUPLING, edge))
             .collect();
@@ -106,22 +91,37 @@ impl InjectedChip {
         };
         let realised = converters.realise(&energy.fields, energy.couplings.values(), &gains);
         let mut biases = Vec::with_capacity(n);
+        // What is off needs no numbers.
+        let sites = |name: &str, property: u64| match die.has(name) {
+            true => die.sites(property, n),
+            false => vec![0.0; n],
+        };
+        let capacitances = sites("tau", CAPACITANCE);
+        let temperatures = sites("noise_temperature", NOISE_TEMPERATURE);
+        let offsets = sites("offset", OFFSET);
         for (i, &node) in nodes.iter().enumerate() {
-            let element = i as u64;
-            let own_c = c * (1.0 + capacitance(element));
-            let own_t = t_eff * die.temperature_ratio * (1.0 + noise_temperature(element));
+            let spread = |name: &str, key: &str, z: &[f64]| 1.0 + die.spread(name, key) * z[i];
+            let own_c = c * spread("tau", "nonidealities.tau_sigma", &capacitances);
+            let own_t = t_eff
+                * die.temperature_ratio
+                * spread(
+                    "noise_temperature",
+                    "nonidealities.noise_temperature_sigma",
+                    &temperatures,
+                );
             circuit.capacitor(node, None, Capacitance::new::<farad>(own_c))?;
             circuit.noise_source(
                 node,
                 ElectricalConductance::new::<siemens>(g0),
                 ThermodynamicTemperature::new::<kelvin>(own_t),
             )?;
+            let offset = die.offset(offsets[i], i as u64, 1.0);
             let c1 = g0 * 2.0 * energy.j2[i] / (a * a);
             let c3 = g0 * 4.0 * energy.j4[i] / (a.powi(4) * voltage_unit * voltage_unit);
             let cubic = if c3 > 0.0 { 3.0 * (-c1).max(0.0) } else { 0.0 };
             circuit.noisy_polynomial(
                 node,
-                shifted_cubic(c1, c3, offset(element)),
+                shifted_cubic(c1, c3, offset),
                 ElectricalConductance::new::<siemens>(c1.abs() + cubic),
                 physical,
                 excess,

@@ -2,6 +2,8 @@
 //!
 //! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
 
+mod bag;
+mod calibrate;
 mod capacitive;
 pub mod card;
 mod chip;
@@ -9,20 +11,26 @@ mod dac;
 pub mod datasheet;
 mod die;
 mod divergence;
+mod drift;
 mod flux;
+mod gated;
 mod gates;
 mod injected;
 mod latch;
 mod ledger;
+mod mismatch;
 mod pair_spins;
 mod program;
 mod readout;
 mod selected;
 mod spin_values;
+mod sweep_fit;
 mod telegraph;
 pub mod topology;
+mod update;
 mod view;
 
+pub use calibrate::{Calibration, CalibrationPlan, calibrate};
 pub use card::{Card, Kind, Parameter, card};
 pub use dac::Dac;
 pub use die::{Die, Level, NONIDEALITIES};
@@ -30,7 +38,8 @@ pub use divergence::Divergence;
 pub use flux::energies as flux_energies;
 pub use ledger::{Ledger, Spent};
 pub use pair_spins::{Auxiliary, PairSpins, pair_spins};
-pub use program::{ProgramReport, Programmed, Realisation, Scale, program};
+pub use program::{ProgramReport, Programmed, Realisation, Scale, program, program_directed};
 pub use readout::Readout;
 pub use topology::{Graph, Lattice, Topology};
+pub use update::Update;
 pub use view::View;

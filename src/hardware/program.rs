@@ -1,11 +1,13 @@
 //! Programming an energy onto a die: what was asked, what the die realises, and why the two differ.
 
+use super::bag;
 use super::capacitive::CapacitiveChip;
 use super::card::Kind;
 use super::chip::Chip;
 use super::die::{Die, Level};
 use super::divergence::Divergence;
 use super::flux::FluxChip;
+use super::gated::GatedChip;
 use super::injected::InjectedChip;
 use super::latch::LatchChip;
 use super::ledger::{Ledger, Spent};
@@ -16,8 +18,8 @@ use super::telegraph::TelegraphChip;
 use super::topology::Topology;
 use super::view::View;
 use crate::circuit::ChargeLevel;
-use crate::dynamics::Process;
-use crate::energy::{FactorGraph, Model, Parameters, Parametric};
+use crate::dynamics::{Clocking, MOST_SPINS, Process, SpinChain};
+use crate::energy::{FactorGraph, Model, Parameters, Parametric, exact};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -50,6 +52,12 @@ pub struct ProgramReport {
     pub excess_noise_share: Option<f64>,
     /// Why the realised process has no energy; empty when it has one.
     pub no_energy_because: Vec<String>,
+    /// Entropy production of up to [`MOST_SPINS`] spins that see each other at once in continuous time, k_B per τ: 0 in
+    /// detailed balance.
+    pub entropy_production: Option<f64>,
+    /// Total variation between the law asked for and the exact one that the array settles in, of the same spins (under a
+    /// clock: after whole rounds).
+    pub stationary_tv: Option<f64>,
     /// Non-idealities that were on.
     pub nonidealities: Vec<String>,
     /// Exact distances of the realised from the requested law, where they can be computed.
@@ -92,8 +100,27 @@ pub struct Programmed {
 /// # Errors
 /// An energy that this kind of chip cannot hold, more nodes than it has, or a scale that is not positive.
 pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
-    if let Model::Factors(graph) = model {
-        return program(die, &without_auxiliaries(graph)?, scale);
+    program_directed(die, model, scale, &[])
+}
+
+/// [`program`], with couplings that act one way on purpose: (into, from, J) adds J s_from to the input of `into` alone.
+///
+/// # Errors
+/// As [`program`]; a chip that is no array of p-bits, a node that does not exist or acts on itself, a direction given twice.
+pub fn program_directed(
+    die: &Die,
+    model: &Model,
+    scale: Scale,
+    directed: &[(usize, usize, f64)],
+) -> Result<Programmed> {
+    if die.card.kind == Kind::Bag {
+        let element = bag::element(die, model)?;
+        let mut programmed = program_directed(&element, model, scale, directed)?;
+        programmed.ledger = Ledger::new(&die.card);
+        return Ok(programmed);
+    }
+    if let (Model::Factors(graph), true) = (model, die.card.kind != Kind::GatedStates) {
+        return program_directed(die, &without_auxiliaries(graph)?, scale, directed);
     }
     let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
     let most = die
@@ -109,17 +136,19 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             expected,
         ));
     }
+    check_directed(die, model, directed)?;
     if let Topology::File(path) = &die.card.topology {
         let value = format!("\"file {path}\"");
         let expected = "a topology whose file has been read";
         return Err(Error::invalid("limits.topology", value, expected));
     }
-    let apart = |&(i, j): &(usize, usize)| !die.card.topology.joins(i, j);
-    let pairs = match die.card.topology {
+    let one_way = directed.iter().map(|&(into, from, _)| (into, from));
+    let two_way = match die.card.topology {
         Topology::AllToAll => Vec::new(),
         _ => edges(model),
     };
-    if let Some((i, j)) = pairs.into_iter().find(apart) {
+    let mut pairs = two_way.into_iter().chain(one_way);
+    if let Some((i, j)) = pairs.find(|&(i, j)| !die.card.topology.joins(i, j)) {
         let text = die.card.parameters.get("limits.topology");
         let expected = format!(
             "pairs that the topology of {} joins ({})",
@@ -154,12 +183,13 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
             expected,
         ))
     };
-    let chip: Box<dyn Chip> = match (die.card.kind, model) {
+    let written = die.corrected(model)?;
+    let chip: Box<dyn Chip> = match (die.card.kind, &written) {
         (Kind::InjectedNoise, Model::Quadratic(_) | Model::SoftSpin(_)) => {
-            Box::new(InjectedChip::new(die, model, scale)?)
+            Box::new(InjectedChip::new(die, &written, scale)?)
         }
         (Kind::Telegraph, Model::Ising(ising)) => match die.level {
-            Level::Telegraph => Box::new(TelegraphChip::new(die, ising)?),
+            Level::Telegraph => Box::new(TelegraphChip::new(die, ising, directed)?),
             Level::Langevin => Box::new(LatchChip::new(die, ising, ChargeLevel::Langevin)?),
             Level::Poisson => Box::new(LatchChip::new(die, ising, ChargeLevel::Poisson)?),
         },
@@ -174,6 +204,7 @@ pub fn program(die: &Die, model: &Model, scale: Scale) -> Result<Programmed> {
         (_, Model::Quadratic(_) | Model::SoftSpin(_)) => {
             return wrong("a chip of real variables, e.g. \"soft_spin_cmos\"");
         }
+        (Kind::GatedStates, Model::Factors(graph)) => Box::new(GatedChip::new(die, graph)?),
         (_, Model::Factors(_)) => return wrong("spins in pairs: see pair_spins"),
     };
     Ok(Programmed {
@@ -198,6 +229,37 @@ fn without_auxiliaries(graph: &FactorGraph) -> Result<Model> {
     let expected =
         "spins in pairs on a chip: program the energy that `hardware::pair_spins` makes of it";
     Err(Error::invalid("energy.factors", value, expected))
+}
+
+fn check_directed(die: &Die, model: &Model, directed: &[(usize, usize, f64)]) -> Result<()> {
+    let telegraph = die.card.kind == Kind::Telegraph && die.level == Level::Telegraph;
+    if !directed.is_empty() && !telegraph {
+        let value = format!("{} couplings on {}", directed.len(), die.card.name);
+        let expected = "directed couplings on an array of p-bits only";
+        return Err(Error::invalid("hardware.directed", value, expected));
+    }
+    let n = model.dim();
+    let mut seen = std::collections::BTreeSet::new();
+    for (k, &(into, from, value)) in directed.iter().enumerate() {
+        let expected = if into >= n || from >= n {
+            format!("node indices below {n}")
+        } else if into == from {
+            "two different nodes".to_owned()
+        } else if !value.is_finite() {
+            "a finite coupling".to_owned()
+        } else if !seen.insert((into, from)) {
+            "each direction once".to_owned()
+        } else {
+            continue;
+        };
+        let field = format!("hardware.directed[{k}]");
+        return Err(Error::invalid(
+            field,
+            format!("[{into}, {from}, {value}]"),
+            expected,
+        ));
+    }
+    Ok(())
 }
 
 /// The coupled pairs of a model.
@@ -268,6 +330,39 @@ impl Programmed {
         self.chip.seconds_per_time()
     }
 
+    /// Whether couplings act one way on purpose.
+    pub fn is_directed(&self) -> bool {
+        self.chip.is_directed()
+    }
+
+    /// Seconds of one round of the array's clock (a phase for each class), when it has one.
+    pub fn clock_round(&self) -> Option<f64> {
+        match &self.process().levels.as_ref()?.clocking {
+            Clocking::Free => None,
+            Clocking::Phases { phase, classes } => {
+                Some(phase * classes.len() as f64 * self.seconds_per_time())
+            }
+        }
+    }
+
+    /// Refuses to read a clocked array between rounds.
+    ///
+    /// # Errors
+    /// A `period` (s), stated by `field`, that is no whole number of rounds.
+    pub fn check_read_period(&self, field: &str, period: f64) -> Result<()> {
+        let Some(round) = self.clock_round() else {
+            return Ok(());
+        };
+        let rounds = period / round;
+        if rounds > 0.5 && (rounds - rounds.round()).abs() < 1e-6 * rounds {
+            return Ok(());
+        }
+        let value = crate::units::format_si(period, "s");
+        let round = crate::units::format_si(round, "s");
+        let expected = format!("a whole number of the clock's rounds, {round} each");
+        Err(Error::invalid(field, value, expected))
+    }
+
     /// The card's τ, seconds.
     pub fn tau(&self) -> f64 {
         self.die.card.required("physics.tau")
@@ -299,7 +394,8 @@ impl Programmed {
     /// Wrong lengths or values that are not finite.
     pub fn reprogram(&mut self, parameters: &Parameters) -> Result<Spent> {
         self.model.set_parameters(parameters)?;
-        self.chip.write(&self.die, parameters)?;
+        let written = self.die.corrected(&self.model)?.parameters();
+        self.chip.write(&self.die, &written)?;
         Ok(self
             .ledger
             .write((parameters.fields.len() + parameters.couplings.len()) as u64))
@@ -309,7 +405,20 @@ impl Programmed {
         self.chip.realised()
     }
 
-    /// Realised fields, and per edge the coupling in each direction.
+    /// Coupled pairs in the order of [`Self::realised_parameters`]: the energy's, then those that only directed couplings join.
+    pub fn pairs(&self) -> Vec<(usize, usize)> {
+        self.chip.pairs().unwrap_or_else(|| edges(&self.model))
+    }
+
+    /// The exact law of a small array as it was programmed, whether it has an energy or not.
+    ///
+    /// # Errors
+    /// No p-bits, more than [`MOST_SPINS`], or p-bits behind synapses.
+    pub fn spin_chain(&self) -> Result<SpinChain> {
+        SpinChain::new(self.process())
+    }
+
+    /// Realised fields, and per pair ([`Self::pairs`]) the coupling from the higher node into the lower and back.
     pub fn realised_parameters(&self) -> (&[f64], &[(f64, f64)]) {
         (&self.realised().fields, &self.realised().couplings)
     }
@@ -318,12 +427,9 @@ impl Programmed {
     pub fn report(&self) -> ProgramReport {
         let asked = self.model.parameters();
         let realised = self.realised();
-        let errors: Vec<f64> = asked
-            .couplings
-            .iter()
-            .zip(&realised.couplings)
-            .flat_map(|(j, (a, b))| [a - j, b - j])
-            .collect();
+        let off = |(wanted, got): ((f64, f64), &(f64, f64))| [got.0 - wanted.0, got.1 - wanted.1];
+        let wanted = self.chip.asked(&asked).into_iter();
+        let errors: Vec<f64> = wanted.zip(&realised.couplings).flat_map(off).collect();
         let rms = |values: &[f64]| {
             (values.iter().map(|v| v * v).sum::<f64>() / values.len().max(1) as f64).sqrt()
         };
@@ -334,8 +440,11 @@ impl Programmed {
             .map(|(h, r)| r - h)
             .collect();
         let scale = self.chip.scale();
+        let (entropy_production, stationary_tv) = self.settled().unwrap_or_default();
         ProgramReport {
             scale,
+            entropy_production,
+            stationary_tv,
             voltage_unit: self.volts_per_x() / scale,
             coupling_rms_error: rms(&errors),
             coupling_max_error: errors.iter().fold(0.0, |m, e| m.max(e.abs())),
@@ -349,11 +458,22 @@ impl Programmed {
         }
     }
 
+    /// Entropy production, and how far the settled law is from the one asked for.
+    fn settled(&self) -> Option<(Option<f64>, Option<f64>)> {
+        let asked = self.model.discrete().filter(|e| e.dim() <= MOST_SPINS)?;
+        let chain = self.spin_chain().ok()?;
+        let asked = exact::enumerate(asked).ok()?.probabilities;
+        let settled = chain.stationary().ok()?;
+        let distance = asked.iter().zip(&settled).map(|(a, b)| (a - b).abs());
+        let tv = 0.5 * distance.sum::<f64>();
+        Some((chain.entropy_production().ok()?, Some(tv)))
+    }
+
     /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.
     fn no_energy_because(&self) -> Vec<String> {
         let one_way = self.realised().couplings.iter().any(|(a, b)| a != b);
         let couplers = (
-            one_way,
+            one_way && !self.chip.is_directed(),
             "the two directions of a coupler differ (J_ij != J_ji)",
         );
         let reasons = std::iter::once(couplers).chain(self.chip.no_energy_because(&self.die));

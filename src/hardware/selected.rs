@@ -59,14 +59,14 @@ impl SelectedChip {
             .collect();
         let tau = card.required("physics.select_tau") / branches.seconds_per_time();
         let mut process = branches.process().clone();
-        process.levels = Some(Levels {
-            tau: vec![tau; k - 1],
-            input: LevelInput::Node {
+        process.levels = Some(Levels::free(
+            vec![tau; k - 1],
+            LevelInput::Node {
                 input: vec![Vec::new(); k - 1],
                 offset: field.clone(),
                 drive: Linear::Sparse(vec![Vec::new(); k * dim]),
             },
-        });
+        ));
         let stiffest = components
             .iter()
             .map(|c| c.precision.clone().symmetric_eigenvalues().max())

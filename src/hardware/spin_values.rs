@@ -22,15 +22,15 @@ pub(super) struct SpinValues {
 impl SpinValues {
     /// Those of the die for this graph; `volts_per_input` turns its offsets in volts into inputs.
     pub(super) fn new(die: &Die, ising: &Ising, volts_per_input: f64) -> Self {
-        let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
         let skew = die.actual("physics.skew") / volts_per_input;
         let edges = ising.couplings.edges().to_vec();
         SpinValues {
             gains: (0..edges.len() as u64)
                 .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
-            offsets: (0..ising.fields.len() as u64)
-                .map(|i| skew + offset * die.deviate(BIAS, i))
+            offsets: (0u64..)
+                .zip(die.sites(BIAS, ising.fields.len()))
+                .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
                 .collect(),
             edges,
         }

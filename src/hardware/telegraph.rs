@@ -1,6 +1,7 @@
-//! p-bits: two-state elements that flip at σ(±2I)/τ0, their bias node an RC synapse that the neighbours drive.
+//! p-bits: two-state elements that flip at σ(±2I)/τ(I), their bias node an RC synapse that the neighbours drive.
 //!
-//! 2I = κ V_b with κ the card's bias gain. On a real die the synapse (C_s, R_s = τ_s/C_s at temperature T, with its Johnson
+//! τ(I) = τ0/cosh(αI), α the card's `tau_bias`: a barrier tilted by the bias is crossed at Γ± = e^{±I}/2τ0 (α = 1), whose
+//! law σ(2I) is that of a constant τ (α = 0). 2I = κ V_b with κ the card's bias gain. On a real die the synapse (C_s, R_s = τ_s/C_s at temperature T, with its Johnson
 //! noise kT/C_s) settles in τ_s; on the ideal chip it is instantaneous and noiseless. In an environment hotter than the
 //! card's, the logit of a given bias falls as 1/T (κ = 27.2/V_T, with the supply kept at its multiple of V_T).
 
@@ -8,12 +9,14 @@ use super::chip::Chip;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::{Realisation, Realised};
+use super::update::Update;
 use crate::circuit::{Circuit, NodeId};
 use crate::dynamics::{
     Control, Ensemble, LevelInput, Levels, Linear, NormalBits, Process, Setting, Wave, scheme,
 };
-use crate::energy::{Ising, Model, Parameters};
+use crate::energy::{Couplings, Ising, Model, Parameters};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use uom::si::capacitance::farad;
 use uom::si::electrical_conductance::siemens;
@@ -52,7 +55,10 @@ pub(super) struct TelegraphChip {
     process: Process,
     /// τ0, s.
     tau: f64,
+    /// Coupled pairs: the energy's, then those that only directed couplings join.
     edges: Vec<(usize, usize)>,
+    /// What directed couplings add, into the lower node and into the higher; empty without any.
+    one_way: Vec<(f64, f64)>,
     /// Gain error of each coupling, into the lower node and into the higher.
     gains: Vec<(f64, f64)>,
     /// Bias offset of each p-bit in units of input.
@@ -75,17 +81,19 @@ fn converter(die: &Die, key: &str) -> Dac {
 }
 
 impl TelegraphChip {
-    pub(super) fn new(die: &Die, ising: &Ising) -> Result<Self> {
+    /// Lays the array out; `directed` holds (into, from, J) of couplings that act one way.
+    pub(super) fn new(die: &Die, ising: &Ising, directed: &[(usize, usize, f64)]) -> Result<Self> {
         let card = &die.card;
         let n = ising.fields.len();
         let tau = card.required("physics.tau");
         // Logit per volt is 1000 × (logit per mV); the logit is 2I.
         let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
         let slow = die.actual("physics.tau") / tau;
-        let own_tau = |i: u64| {
-            slow * (die.spread("tau", "nonidealities.tau_sigma") * die.deviate(TAU, i)).exp()
-        };
-        let offset = die.spread("offset", "nonidealities.offset") / volts_per_input;
+        let spread = die.spread("tau", "nonidealities.tau_sigma");
+        let own_tau = die
+            .sites(TAU, n)
+            .into_iter()
+            .map(|z| slow * (spread * z).exp());
         let skew = die.actual("physics.skew") / volts_per_input;
         let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
@@ -113,22 +121,27 @@ impl TelegraphChip {
                 )
             }
         };
+        let (edges, one_way) = with_directed(ising.couplings.edges(), directed);
         process.levels = Some(Levels {
-            tau: (0..n as u64).map(own_tau).collect(),
+            tau: own_tau.collect(),
+            tau_bias: card.required("physics.tau_bias"),
+            clocking: Update::clocking(card, n, &edges)?,
             input: LevelInput::Direct {
                 field: vec![0.0; n],
-                coupling: Linear::Sparse(vec![Vec::new(); n]),
+                coupling: Linear::Sparse(Vec::new()),
             },
         });
         let mut chip = TelegraphChip {
             process,
             tau,
-            edges: ising.couplings.edges().to_vec(),
-            gains: (0..ising.couplings.edges().len() as u64)
+            gains: (0..edges.len() as u64)
                 .map(|edge| die.coupler_gains(COUPLING, edge))
                 .collect(),
-            offsets: (0..n as u64)
-                .map(|i| skew + offset * die.deviate(BIAS, i))
+            edges,
+            one_way,
+            offsets: (0u64..)
+                .zip(die.sites(BIAS, n))
+                .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
                 .collect(),
             synapse_rate,
             volts_per_input,
@@ -144,6 +157,15 @@ impl TelegraphChip {
         };
         chip.write(die, &parameters)?;
         Ok(chip)
+    }
+
+    /// What is asked of each pair: into the lower node and into the higher.
+    fn wanted<'a>(&'a self, parameters: &'a Parameters) -> impl Iterator<Item = (f64, f64)> + 'a {
+        (0..self.edges.len()).map(|k| {
+            let both = parameters.couplings.get(k).copied().unwrap_or(0.0);
+            let extra = self.one_way.get(k).copied().unwrap_or_default();
+            (both + extra.0, both + extra.1)
+        })
     }
 }
 
@@ -163,22 +185,24 @@ impl Chip for TelegraphChip {
             (self.coupling_dac(die), converter(die, "limits.field_max"));
         let n = self.offsets.len();
         let mut realised = Realised::default();
-        let mut rows = vec![Vec::new(); n];
-        for ((&value, &(i, j)), &(gain_i, gain_j)) in parameters
-            .couplings
-            .iter()
-            .zip(&self.edges)
-            .zip(&self.gains)
-        {
-            let (level, clipped) = coupling_dac.convert(value);
-            realised.clipped += usize::from(clipped);
-            let pair = (level * gain_i, level * gain_j);
+        let mut degrees = vec![0; n];
+        for &(i, j) in &self.edges {
+            degrees[i] += 1;
+            degrees[j] += 1;
+        }
+        let mut rows: Vec<Vec<_>> = degrees.into_iter().map(Vec::with_capacity).collect();
+        let asked = self.wanted(parameters);
+        realised.couplings.reserve(self.edges.len());
+        for ((asked, &(i, j)), &(gain_i, gain_j)) in asked.zip(&self.edges).zip(&self.gains) {
+            let (into_i, into_j) = (coupling_dac.convert(asked.0), coupling_dac.convert(asked.1));
+            realised.clipped += usize::from(into_i.1 || into_j.1);
+            let pair = (into_i.0 * gain_i, into_j.0 * gain_j);
             rows[i].push((j, pair.0));
             rows[j].push((i, pair.1));
             realised.couplings.push(pair);
         }
         for row in &mut rows {
-            row.sort_by_key(|e| e.0);
+            row.sort_unstable_by_key(|e| e.0);
         }
         for (&value, offset) in parameters.fields.iter().zip(&self.offsets) {
             let (level, clipped) = field_dac.convert(value);
@@ -213,6 +237,19 @@ impl Chip for TelegraphChip {
         }
         self.realised = realised;
         Ok(())
+    }
+
+    fn asked(&self, parameters: &Parameters) -> Vec<(f64, f64)> {
+        self.wanted(parameters).collect()
+    }
+
+    /// The energy's pairs, then those that only directed couplings join.
+    fn pairs(&self) -> Option<Vec<(usize, usize)>> {
+        Some(self.edges.clone())
+    }
+
+    fn is_directed(&self) -> bool {
+        self.one_way.iter().any(|(low, high)| low != high)
     }
 
     /// One realisation of `points` steps as a circuit: every p-bit a source of its recorded ±1 V (node p0, p1 …) that drives
@@ -285,21 +322,64 @@ impl Chip for TelegraphChip {
 
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
         let late = die.nonidealities().iter().any(|n| n == "synapse");
-        let reason = "spins see their neighbours late and through a noisy node";
-        vec![(late, reason)]
+        let many = self.offsets.len() > 1;
+        let at_once = Update::of(&die.card).is_ok_and(|u| u == Update::AllAtOnce) && many;
+        vec![
+            (
+                self.is_directed(),
+                "couplings are directed on purpose (J_ij != J_ji): there is no detailed balance",
+            ),
+            (
+                at_once,
+                "spins flip all at once, each from the others' old values (Peretto's law when settled)",
+            ),
+            (
+                late,
+                "spins see their neighbours late and through a noisy node",
+            ),
+        ]
     }
 
     fn energy(&self, _die: &Die, asked: &Model) -> Option<Model> {
         let beta = self.sensitivity;
-        let Model::Ising(asked) = asked else {
-            return None;
-        };
-        let mut graph = asked.couplings.clone();
-        let couplings: Vec<f64> = self.realised.couplings.iter().map(|c| c.0 * beta).collect();
-        graph.set_values(&couplings).ok()?;
+        let pairs = self.edges.iter().zip(&self.realised.couplings);
+        let list = pairs.map(|(&(i, j), c)| (i, j, c.0 * beta)).collect();
+        let graph = Couplings::new(asked.dim(), list).ok()?;
         let fields = self.realised.fields.iter().map(|h| h * beta).collect();
         Ising::new(fields, graph).ok().map(Model::Ising)
     }
+}
+
+/// The pairs of an energy and of directed couplings, and what the latter add to each, into the lower node and the higher.
+#[allow(clippy::type_complexity)]
+fn with_directed(
+    own: &[(usize, usize)],
+    directed: &[(usize, usize, f64)],
+) -> (Vec<(usize, usize)>, Vec<(f64, f64)>) {
+    let mut edges = own.to_vec();
+    if directed.is_empty() {
+        return (edges, Vec::new());
+    }
+    let mut place: HashMap<(usize, usize), usize> = edges
+        .iter()
+        .enumerate()
+        .map(|(k, &edge)| (edge, k))
+        .collect();
+    let mut extra = vec![(0.0, 0.0); edges.len()];
+    for &(into, from, value) in directed {
+        let edge = (into.min(from), into.max(from));
+        let k = *place.entry(edge).or_insert_with(|| {
+            edges.push(edge);
+            extra.push((0.0, 0.0));
+            edges.len() - 1
+        });
+        if into < from {
+            extra[k].0 += value;
+        } else {
+            extra[k].1 += value;
+        }
+    }
+    (edges, extra)
 }
 
 /// Levels that hold for a step each, in volts; +1 before the first, where a chain starts. A change takes a thousandth of a step.

@@ -125,13 +125,42 @@ pub struct ProgramRecord {
     pub excess_noise_share: Option<f64>,
     /// Why the realised process has no energy; empty when it has one.
     pub no_energy_because: Vec<String>,
-    /// Exact total variation between requested and realised Boltzmann laws (small spin models only).
+    /// Exact total variation between the law asked for and the one that the array settles in (small spin models only).
     pub exact_tv: Option<f64>,
     /// Exact KL(realised ‖ requested) in nats (small spin models, Gaussians).
     #[serde(default)]
     pub exact_kl: Option<f64>,
+    /// Entropy production of few spins in continuous time, k_B per τ: 0 in detailed balance.
+    #[serde(default)]
+    pub entropy_production: Option<f64>,
     /// Which non-idealities were on.
     pub nonidealities: Vec<String>,
+    /// The calibration before it.
+    #[serde(default)]
+    pub calibration: Option<CalibrationRecord>,
+}
+
+/// How a die was calibrated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CalibrationRecord {
+    /// Rms of the offsets found, in units of the field (spins) or of the variable.
+    pub offset_rms: f64,
+    /// Rms of their standard errors.
+    pub offset_se: f64,
+    /// What programmed energies are multiplied by.
+    pub correction: Metric,
+    /// χ² of the sites' gains about their mean, per degree of freedom.
+    pub gain_scatter: f64,
+    /// Rms over sites of what is left, as logits (spins).
+    pub residual_logit: Option<f64>,
+    /// The same in probability at zero field.
+    pub residual_probability: Option<f64>,
+    /// Seconds between calibration and use.
+    pub age_seconds: f64,
+    /// Device time of the calibration.
+    pub device_seconds: f64,
+    /// Its joules.
+    pub energy_joules: Cost,
 }
 
 /// One point of the training curve.

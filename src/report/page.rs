@@ -66,7 +66,10 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             if p.no_energy_because.is_empty() {
                 "yes".to_owned()
             } else {
-                format!("no: {}", p.no_energy_because.join("; "))
+                let rate = p.entropy_production.filter(|&rate| rate > 0.0);
+                let rate = rate.map(|rate| format!("; entropy production {rate:.3e} k_B per tau"));
+                let because = p.no_energy_because.join("; ");
+                format!("no: {because}{}", rate.unwrap_or_default())
             },
         ]);
     }

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::dynamics::streams::StreamPosition;
 use crate::dynamics::{
-    Compiled, Ensemble, LevelInput, NormalBits, Origin, Setting, largest_step, scheme,
-    variance_inflation,
+    Clocking, Compiled, Ensemble, LevelInput, Linear, NormalBits, Origin, Setting, largest_step,
+    scheme, variance_inflation,
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
@@ -104,8 +104,24 @@ impl<R: Compiled> AnalogSampler<R> {
         self.programmed.model().dim()
     }
 
-    /// The step the rule asks for, in the process's time, before it is fitted to a horizon.
+    /// Phase and round of the clock, in the process's time, when there is one.
+    fn clock(&self) -> Option<(f64, f64)> {
+        match &self.programmed.process().levels.as_ref()?.clocking {
+            Clocking::Free => None,
+            Clocking::Phases { phase, classes } => Some((*phase, phase * classes.len() as f64)),
+        }
+    }
+
+    /// The step the rule asks for, in the process's time, before it is fitted to a horizon. A clock's phase is a whole number
+    /// of steps.
     fn natural_step(&self) -> f64 {
+        let asked = self.asked_step();
+        self.clock().map_or(asked, |(phase, _)| {
+            phase / (phase / asked - 1e-9).ceil().max(1.0)
+        })
+    }
+
+    fn asked_step(&self) -> f64 {
         match self.rule {
             StepRule::Seconds(seconds) => seconds / self.programmed.seconds_per_time(),
             StepRule::Auto(tolerance) => {
@@ -123,13 +139,16 @@ impl<R: Compiled> AnalogSampler<R> {
                         probed.map_or(2.0 * tolerance / (1.0 + tolerance) / stiffness, |p| p.0)
                     }
                     (None, Some(levels)) => match &levels.input {
-                        // Exact at any step for direct inputs; a tenth of τ0 resolves the time course.
-                        LevelInput::Direct { .. } => 0.1,
+                        // Exact at any step for direct inputs: a phase of a clock is one; else a tenth of τ0 resolves
+                        // the time course. Directed couplings have no law that every step keeps: it is off by O(h).
+                        LevelInput::Direct { .. } => match self.clock() {
+                            Some((phase, _)) => phase,
+                            None if self.programmed.is_directed() => tolerance.min(0.1),
+                            None => 0.1,
+                        },
                         // The synapses are integrated: their rate is their diagonal of L.
                         LevelInput::Node { .. } => {
-                            let a =
-                                crate::dynamics::linear::drift_matrix(self.programmed.process());
-                            let rate = a.map_or(1.0, |a| a.diagonal().max());
+                            let rate = fastest_decay(&self.programmed.process().linear);
                             0.1f64.min(2.0 * (10.0 * tolerance).min(0.2) / rate)
                         }
                     },
@@ -147,9 +166,12 @@ impl<R: Compiled> AnalogSampler<R> {
         }
     }
 
-    /// Steps and step size that fill `horizon` exactly.
+    /// Steps and step size that fill `horizon` exactly; with a clock, the fewest whole rounds that cover it.
     fn fit(&self, horizon: Horizon) -> Result<(u64, f64)> {
         let natural = self.natural_step();
+        if self.clock().is_some() && !matches!(horizon, Horizon::Seconds(s) if !(s >= 0.0)) {
+            return Ok((self.steps_of(horizon, natural), natural));
+        }
         match self.on_device(horizon) {
             Horizon::Time(_) => Ok((0, natural)),
             Horizon::Steps(steps) => Ok((steps, natural)),
@@ -167,15 +189,19 @@ impl<R: Compiled> AnalogSampler<R> {
         }
     }
 
-    /// Steps of size `h` that cover at least `horizon`.
+    /// Steps of size `h` that cover at least `horizon`, in whole rounds of a clock.
     fn steps_of(&self, horizon: Horizon, h: f64) -> u64 {
-        match self.on_device(horizon) {
+        let steps = match self.on_device(horizon) {
             Horizon::Time(_) => 0,
             Horizon::Steps(steps) => steps,
             Horizon::Seconds(seconds) => (seconds / self.programmed.seconds_per_time() / h - 1e-9)
                 .ceil()
                 .max(0.0) as u64,
-        }
+        };
+        let round = self
+            .clock()
+            .map_or(1, |(_, round)| (round / h).round() as u64);
+        steps.div_ceil(round) * round
     }
 }
 
@@ -237,6 +263,24 @@ impl<R: Compiled> AnalogSampler<R> {
         };
         nodes.iter().map(row).collect()
     }
+}
+
+/// The largest rate at which a node decays by itself.
+fn fastest_decay(linear: &Linear) -> f64 {
+    let own = |i: usize| match linear {
+        Linear::Dense(matrix) => -matrix[(i, i)],
+        Linear::Sparse(rows) => -rows[i]
+            .iter()
+            .filter(|e| e.0 == i)
+            .map(|e| e.1)
+            .sum::<f64>(),
+    };
+    let nodes = match linear {
+        Linear::Dense(matrix) => matrix.nrows(),
+        Linear::Sparse(rows) => rows.len(),
+    };
+    let fastest = (0..nodes).map(own).fold(0.0, f64::max);
+    if fastest > 0.0 { fastest } else { 1.0 }
 }
 
 /// Joules of a run, in the sampler's terms.
@@ -327,6 +371,10 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
     fn run(&mut self, phase: &Phase) -> Result<Run> {
         let width = self.width();
         let clamped = self.clamped_rows(phase.clamp.as_ref())?;
+        if let Some(Horizon::Seconds(period)) = phase.every.map(|every| self.on_device(every)) {
+            self.programmed
+                .check_read_period("plan.sample_period", period)?;
+        }
         // The step is fitted to whatever must come out exactly: the sample period, or the one horizon.
         let (every, h) = self.fit(phase.every.unwrap_or(phase.duration))?;
         let burn_in = self.steps_of(phase.burn_in, h);

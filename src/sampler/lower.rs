@@ -38,13 +38,13 @@ pub fn spin_process(energy: &dyn DiscreteEnergy) -> Process {
         .map(|i| energy.local_field(&zero, i) - rows[i].iter().map(|e| e.1).sum::<f64>())
         .collect();
     Process {
-        levels: Some(Levels {
-            tau: vec![1.0; n],
-            input: LevelInput::Direct {
+        levels: Some(Levels::free(
+            vec![1.0; n],
+            LevelInput::Direct {
                 field,
                 coupling: Linear::Sparse(rows),
             },
-        }),
+        )),
         ..Process::still(0)
     }
 }

@@ -1,11 +1,13 @@
 //! One interface for everything that samples: a programmed die, digital Langevin, Gibbs.
 
 mod analog;
+mod anneal;
 mod digital;
 mod factors;
 mod lower;
 
 pub use analog::{AnalogSampler, StepRule};
+pub use anneal::{Annealed, Schedule, anneal, scaled};
 pub use digital::{GibbsSampler, LangevinSampler};
 pub use factors::{FactorSampler, conditionals};
 pub use lower::{langevin_process, spin_process, stiffness};

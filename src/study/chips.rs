@@ -8,16 +8,20 @@ use crate::dynamics::{NormalBits, Origin};
 use crate::energy::{Domain, Model};
 use crate::error::{Error, Result};
 use crate::experiment::{
-    Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model,
+    Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model, read_graph,
 };
 use crate::hardware::card::card;
-use crate::hardware::{Card, Die, Level, Programmed, Realisation, Scale, program};
+use crate::hardware::{
+    CalibrationPlan, Card, Die, Level, Programmed, Realisation, Scale, Topology, calibrate,
+    program_directed,
+};
 use crate::sampler::{
     AnalogSampler, ChainState, FactorSampler, GibbsSampler, LangevinSampler, Sampler, StepRule,
 };
 use crate::units::{Dimension, parse};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
+use std::path::{Path, PathBuf};
 
 /// Domains of the random streams, one per use.
 pub(super) const ANALOG: u64 = 0x100;
@@ -40,14 +44,30 @@ pub struct Prepared {
     pub dies: Vec<Die>,
 }
 
+/// A shipped card by name, or a card file (`.toml`).
+///
+/// # Errors
+/// An unknown name; a file that cannot be read or is no card.
+pub fn card_of(model: &str) -> Result<Card> {
+    if !model.ends_with(".toml") {
+        return card(model);
+    }
+    let path = PathBuf::from(model);
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+        path: path.clone(),
+        source,
+    })?;
+    let mut own = Card::parse(&text).map_err(|e| e.in_file(&path))?;
+    if let Topology::File(list) = &own.topology {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        own.topology = read_graph(&folder.join(list))?;
+    }
+    Ok(own)
+}
+
 fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
     let mut found = if hardware.model.ends_with(".toml") {
-        let path = experiment.path(&hardware.model);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
-            path: path.clone(),
-            source,
-        })?;
-        Card::parse(&text).map_err(|e| e.in_file(&path))?
+        card_of(&experiment.path(&hardware.model).to_string_lossy())?
     } else {
         card(&hardware.model)?
     };
@@ -55,6 +75,9 @@ fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
         found
             .override_parameter(key, value)
             .map_err(|e| e.under("hardware.override"))?;
+    }
+    if let Topology::File(list) = &found.topology {
+        found.topology = read_graph(&experiment.path(list))?;
     }
     Ok(found)
 }
@@ -153,6 +176,17 @@ impl Prepared {
                         .in_corner(corner)
                         .map_err(|e| e.under("hardware.environment").in_file(&file))?;
                 }
+                if let (Some(plan), Some(_)) = (&hardware.calibrate, seed) {
+                    let tau = card.get("physics.tau").unwrap_or(1.0);
+                    let measured = CalibrationPlan {
+                        points: plan.points,
+                        samples: plan.samples,
+                        spacing: experiment.seconds(&plan.spacing, tau) / tau,
+                        seed: experiment.seed,
+                    };
+                    calibrate(&mut die, model.dim(), &measured).map_err(|e| e.in_file(&file))?;
+                    die.age = experiment.seconds(&plan.age, tau);
+                }
                 dies.push(die);
             }
         }
@@ -232,13 +266,12 @@ impl Prepared {
         }
         let silent = crate::sampler::Follow::silent();
         for die in &self.dies {
-            self.analog(
-                self.program(die, &self.model)?,
-                1,
-                0,
-                silent.clone(),
-                plan.bias_tolerance,
-            )?;
+            let programmed = self.program(die, &self.model)?;
+            programmed.check_read_period("plan.sample_period", self.sample_period())?;
+            if let Some(period) = plan.trajectory_period.as_ref().map(|t| self.seconds(t)) {
+                programmed.check_read_period("plan.trajectory_period", period)?;
+            }
+            self.analog(programmed, 1, 0, silent.clone(), plan.bias_tolerance)?;
         }
         for digital in &self.experiment.digital {
             self.digital(digital, &self.model, 1, 0, silent.clone())?;
@@ -343,7 +376,8 @@ impl Prepared {
             Some(ScaleKey::Fit(_)) => Scale::Fit,
             None => Scale::Fixed(1.0),
         };
-        program(die, model, scale)
+        let hardware = self.experiment.hardware.as_ref();
+        program_directed(die, model, scale, hardware.map_or(&[], |h| &h.directed))
     }
 
     /// The programmed chip as a circuit: the die when there is one, unless `ideal`. Two-state elements are in it as `recorded`.

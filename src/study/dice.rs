@@ -68,9 +68,15 @@ pub(super) fn rows(record: &RunRecord) -> Vec<Row> {
     for program in record.program.iter().filter(|p| is_die(&p.sampler)) {
         let row = rows.entry(&program.sampler).or_default();
         order.push(program.sampler.as_str());
+        let left = program.calibration.as_ref();
         for (name, value) in [
             ("exact_tv", program.exact_tv),
             ("exact_kl", program.exact_kl),
+            ("residual_logit", left.and_then(|c| c.residual_logit)),
+            (
+                "residual_probability",
+                left.and_then(|c| c.residual_probability),
+            ),
         ] {
             row.extend(value.map(|v| (name.to_owned(), v)));
         }

@@ -9,6 +9,7 @@ mod compare;
 mod coupling_check;
 mod dice;
 mod digits;
+mod fit;
 mod learn;
 pub mod linear_algebra;
 mod measure;
@@ -18,9 +19,10 @@ mod stream;
 mod sweep;
 mod verify;
 
-pub use chips::Prepared;
+pub use chips::{Prepared, card_of};
 pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
+pub use fit::{FitReport, FitRow, NodeFit, Traces, fit};
 pub use sweep::{Work, check_sweep, run_sweep};
 pub use verify::{Checked, Measurement, Verdict, verify};
 

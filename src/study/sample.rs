@@ -7,11 +7,14 @@ use super::measure::Measured;
 use super::reference::{Reference, state_index};
 use super::stream;
 use crate::diagnostics;
-use crate::energy::{Domain, Model};
+use crate::energy::{Domain, Model, Parametric};
 use crate::error::Result;
 use crate::experiment::Digital;
-use crate::record::{Array, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord};
-use crate::sampler::{Description, Horizon, Phase, Run, Sampler};
+use crate::hardware::Programmed;
+use crate::record::{
+    Array, CalibrationRecord, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord,
+};
+use crate::sampler::{Annealed, Cost, Description, Horizon, Phase, Run, Sampler, Schedule, anneal};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -127,6 +130,39 @@ impl Prepared {
         }
     }
 
+    /// Takes a sampler through the plan's annealing, if there is any: device time on a chip; the energy's own time (Langevin)
+    /// or sweeps (Gibbs) digitally, with τ as the unit.
+    fn anneal(
+        &self,
+        contender: &Contender,
+        model: &Model,
+        sampler: &mut dyn Sampler,
+    ) -> Result<Cost> {
+        let Some(plan) = &self.experiment.plan.anneal else {
+            return Ok(Cost::default());
+        };
+        let seconds = self.seconds(&plan.over);
+        let over = match contender {
+            Contender::Chip(_) => seconds,
+            Contender::Digital(_) => seconds / self.tau(),
+        };
+        let horizon: fn(f64) -> Horizon = match contender {
+            Contender::Chip(_) => Horizon::Seconds,
+            Contender::Digital(_) if model.discrete().is_some() => {
+                |t| Horizon::Steps((t - 1e-9).ceil().max(1.0) as u64)
+            }
+            Contender::Digital(_) => Horizon::Time,
+        };
+        let corners = plan.corners.iter().map(|&(t, beta)| (t * over, beta));
+        let schedule = Schedule::new(corners.collect(), plan.geometric, plan.stretches)?;
+        let what = if plan.of == "all" {
+            Annealed::All
+        } else {
+            Annealed::Couplings
+        };
+        anneal(sampler, &model.parameters(), (&schedule, what), horizon)
+    }
+
     /// Chains of a sampler.
     pub(super) fn chains(&self, contender: &Contender) -> usize {
         match contender {
@@ -156,7 +192,9 @@ impl Prepared {
             chains as u64 * steps_estimate(&phase, &*sampler, self),
         );
         sampler.restore(&self.initial(chains))?;
-        let run = sampler.run(&phase)?;
+        let annealed = self.anneal(&contender, model, &mut *sampler)?;
+        let mut run = sampler.run(&phase)?;
+        run.cost = annealed.plus(run.cost);
         session.watch.end();
         let description = sampler.describe();
         let measured = Measured::new(model, &run.samples, None);
@@ -248,7 +286,9 @@ impl Prepared {
         let steps = chains as u64 * steps_estimate(&phase, &*sampler, self);
         session.watch.begin(name, steps);
         sampler.restore(&self.initial(chains))?;
-        let streamed = stream::run(model, &self.products(), &mut *sampler, &phase)?;
+        let annealed = self.anneal(contender, model, &mut *sampler)?;
+        let mut streamed = stream::run(model, &self.products(), &mut *sampler, &phase)?;
+        streamed.run.cost = annealed.plus(streamed.run.cost);
         session.watch.end();
         directory.write_arrays(&format!("moments-{name}.npz"), &streamed.arrays)?;
         let (draws, metrics) = (streamed.draws, streamed.metrics);
@@ -348,6 +388,7 @@ impl Prepared {
                 }
             };
             sampler.restore(&self.initial(chains))?;
+            self.anneal(&contender, model, &mut *sampler)?;
             let run = sampler.run(&phase)?;
             let s = &run.samples;
             // Volts for chips of real variables; the energy's variable otherwise.
@@ -407,13 +448,49 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 dac_step: report.dac_step,
                 clipped: report.clipped,
                 excess_noise_share: report.excess_noise_share,
-                exact_tv: report.divergence.and_then(|d| d.tv),
+                exact_tv: report
+                    .stationary_tv
+                    .or_else(|| report.divergence.and_then(|d| d.tv)),
                 exact_kl: report.divergence.map(|d| d.kl),
+                entropy_production: report.entropy_production,
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,
+                calibration: calibration_record(&programmed),
             })
         })
         .collect()
+}
+
+/// What the die's calibration found and left.
+fn calibration_record(programmed: &Programmed) -> Option<CalibrationRecord> {
+    let die = programmed.die();
+    let found = die.calibration.as_ref()?;
+    let n = found.offsets.len() as f64;
+    let rms = |f: &dyn Fn(&(f64, f64)) -> f64| {
+        (found.offsets.iter().map(|o| f(o).powi(2)).sum::<f64>() / n).sqrt()
+    };
+    let residual = programmed.site_residual();
+    Some(CalibrationRecord {
+        offset_rms: rms(&|o| o.0),
+        offset_se: rms(&|o| o.1),
+        correction: Metric {
+            value: found.correction,
+            se: Some(found.correction_error),
+        },
+        gain_scatter: found.gain_scatter,
+        residual_logit: residual.map(|r| r.0),
+        residual_probability: residual.map(|r| r.1),
+        age_seconds: die.age,
+        device_seconds: found.device_seconds,
+        energy_joules: Cost {
+            device_seconds: Some(found.device_seconds),
+            write: found.spent.write,
+            sample: found.spent.sample,
+            read: found.spent.read,
+            host: found.spent.host,
+            standby: found.spent.standby,
+        },
+    })
 }
 
 /// Adds tv and kl against the exact probabilities, with the sampling floor, to the metrics of a sampler of spins or factors.

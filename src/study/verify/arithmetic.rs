@@ -3,7 +3,7 @@
 use super::cells::flux_cell;
 use super::{Bench, Measurement};
 use crate::dynamics::linear;
-use crate::energy::{Model, Quadratic};
+use crate::energy::{Couplings, Ising, Model, Quadratic};
 use crate::error::Result;
 use crate::hardware::datasheet::Expectation;
 use crate::hardware::{Kind, Ledger, Scale, Topology, program};
@@ -43,6 +43,7 @@ pub(super) fn measure(bench: &Bench<'_>, quantity: &str, e: &Expectation) -> Res
             let mode = slowest_mode(bench)?;
             Some(mode.norm() / (2.0 * mode.re))
         }
+        "sweep_time" => sweep_time(bench, at("nodes", 8.0) as usize)?,
         "barrier" => {
             let kelvins = card.get("physics.temperature").unwrap_or(0.0);
             Some(flux_cell(bench, 0.5)?.barrier() * kelvins)
@@ -53,6 +54,15 @@ pub(super) fn measure(bench: &Bench<'_>, quantity: &str, e: &Expectation) -> Res
     found
         .map(Measurement::exact)
         .ok_or_else(|| bench.foreign(quantity))
+}
+
+/// One round of the clock of a ring of `n` spins (a row where the topology has no such ring).
+fn sweep_time(bench: &Bench<'_>, n: usize) -> Result<Option<f64>> {
+    let ring = (0..n).map(|i| (i.min((i + 1) % n), i.max((i + 1) % n), 0.4));
+    let joined = ring.filter(|&(i, j, _)| i != j && bench.joins(i, j));
+    let graph = Couplings::new(n, joined.collect())?;
+    let spins = Model::Ising(Ising::new(vec![0.0; n], graph)?);
+    Ok(program(&bench.ideal()?, &spins, Scale::Fixed(1.0))?.clock_round())
 }
 
 /// The least damped mode of one cell of the board, per τ.

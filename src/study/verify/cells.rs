@@ -2,7 +2,9 @@
 
 use super::{Bench, CHAINS, Measurement, Schedule, jackknife, mean};
 use crate::diagnostics;
-use crate::energy::{Couplings, FluxCells, Ising, Mixture, Model, Quadratic, SoftSpin};
+use crate::energy::{
+    Couplings, Domain, Factor, FactorGraph, FluxCells, Ising, Mixture, Model, Quadratic, SoftSpin,
+};
 use crate::error::Result;
 use crate::hardware::datasheet::Expectation;
 use crate::hardware::{Kind, Scale, flux_energies, program};
@@ -92,9 +94,9 @@ pub(super) fn noise_voltage(bench: &Bench<'_>, e: &Expectation) -> Result<Measur
 /// ⟨x·∇E⟩/n of three nodes in a row (real variables), 1/β by pseudo-likelihood of a ring of six (spins; a row of them
 /// where the topology has no such ring).
 pub(super) fn effective_temperature(bench: &Bench<'_>, e: &Expectation) -> Result<Measurement> {
-    if bench.card.kind == Kind::Telegraph {
+    if bench.of_spins() {
         let ring = (0..6).map(|i| (i.min((i + 1) % 6), i.max((i + 1) % 6), 0.4));
-        let ring = ring.filter(|&(i, j, _)| bench.card.topology.joins(i, j));
+        let ring = ring.filter(|&(i, j, _)| bench.joins(i, j));
         let spins = Ising::new(vec![0.2; 6], Couplings::new(6, ring.collect())?)?;
         let model = Model::Ising(spins.clone());
         return bench.decide(e, |draws| {
@@ -136,7 +138,7 @@ pub(super) fn effective_temperature(bench: &Bench<'_>, e: &Expectation) -> Resul
 
 pub(super) fn correlation(bench: &Bench<'_>, e: &Expectation) -> Result<Measurement> {
     let j = e.at.get("coupling").copied().unwrap_or(0.5);
-    let model = if bench.card.kind == Kind::Telegraph {
+    let model = if bench.of_spins() {
         Model::Ising(Ising::new(
             vec![0.0; 2],
             Couplings::new(2, vec![(0, 1, j)])?,
@@ -179,6 +181,22 @@ pub(super) fn mixture(bench: &Bench<'_>, e: &Expectation, second: bool) -> Resul
     bench.decide(e, |draws| {
         let x = draw(bench, &model, &[0.0], draws)?;
         Ok(jackknife(&x, |x| moment(x, second)))
+    })
+}
+
+/// P(state) of one category with as many states as the card has, logits rising by `logits_step` from state to state.
+pub(super) fn category_probability(bench: &Bench<'_>, e: &Expectation) -> Result<Measurement> {
+    let at = |key: &str, default: f64| e.at.get(key).copied().unwrap_or(default);
+    let states = bench.card.get("limits.states").unwrap_or(2.0) as usize;
+    let logits = (0..states).map(|k| at("logits_step", 0.0) * k as f64);
+    let table = Factor::table(vec![0], logits.collect());
+    let graph = FactorGraph::new(vec![Domain::Categorical(states)], vec![table])?;
+    let (model, state) = (Model::Factors(graph), at("state", 0.0) as f32);
+    bench.decide(e, |draws| {
+        let x = draw(bench, &model, &[0.0], draws)?;
+        Ok(jackknife(&x, |x| {
+            mean(x.iter().map(|&v| f64::from(u8::from(v == state))))
+        }))
     })
 }
 

@@ -10,7 +10,7 @@ mod spins;
 use super::Session;
 use crate::error::{Error, Result};
 use crate::hardware::datasheet::{Claim, Expectation};
-use crate::hardware::{Card, Die, Scale, program};
+use crate::hardware::{Card, Die, Kind, Scale, program};
 use crate::sampler::{AnalogSampler, ChainState, Horizon, Phase, Sampler, Samples, StepRule};
 use serde::Serialize;
 
@@ -142,6 +142,7 @@ impl Bench<'_> {
             "cell_mean" | "cell_variance" => cells::cell(self, e, quantity == "cell_variance"),
             "mixture_mean" => cells::mixture(self, e, false),
             "mixture_variance" => cells::mixture(self, e, true),
+            "category_probability" => cells::category_probability(self, e),
             "well_occupation" => cells::well_occupation(self, e),
             "probability" => spins::probability(self, e),
             "bias_response" => spins::bias_response(self, e),
@@ -153,6 +154,16 @@ impl Bench<'_> {
 
     fn ideal(&self) -> Result<Die> {
         Die::fabricate(self.card, None, None)
+    }
+
+    /// Whether the chip's elements are spins.
+    fn of_spins(&self) -> bool {
+        matches!(self.card.kind, Kind::Telegraph | Kind::Bag)
+    }
+
+    /// Whether nodes `i` and `j` can be coupled.
+    fn joins(&self, i: usize, j: usize) -> bool {
+        self.card.topology.joins(i, j)
     }
 
     fn tau(&self) -> f64 {
@@ -176,6 +187,12 @@ impl Bench<'_> {
     ) -> Result<Samples> {
         let programmed = program(die, model, Scale::Fixed(1.0))?;
         let scheme = programmed.scheme();
+        // A clocked array is read between rounds.
+        let whole = |seconds: f64| match programmed.clock_round() {
+            Some(round) => (seconds / round).ceil().max(1.0) * round,
+            None => seconds,
+        };
+        let every = whole(schedule.every);
         let mut sampler = AnalogSampler::<f32>::new(
             programmed,
             chains,
@@ -185,11 +202,10 @@ impl Bench<'_> {
             self.session.follow(false),
         )?;
         sampler.restore(&ChainState::at(start.repeat(chains)))?;
-        let every = Horizon::Seconds(schedule.every);
         let run = sampler.run(&Phase {
             burn_in: Horizon::Seconds(schedule.burn_in),
-            duration: Horizon::Seconds(schedule.every * schedule.draws as f64),
-            every: Some(every),
+            duration: Horizon::Seconds(every * schedule.draws as f64),
+            every: Some(Horizon::Seconds(every)),
             clamp: None,
         })?;
         Ok(run.samples)
@@ -241,6 +257,8 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dynamics::streams::chain_rng;
+    use rand::RngExt;
     use std::collections::BTreeMap;
 
     #[test]
@@ -257,16 +275,17 @@ mod tests {
         assert_eq!(judge(f64::NAN, 0.0), Verdict::Fails);
     }
 
-    /// The jackknife of a mean is its usual standard error.
+    /// The jackknife of a mean is its usual standard error, up to its own scatter: 13 per cent with 32 groups.
     #[test]
     fn jackknife_of_a_mean() {
-        let values: Vec<f64> = (0..3200).map(|k| f64::from((k * 7919) % 1009)).collect();
+        let mut rng = chain_rng(1, 2, 3);
+        let values: Vec<f64> = (0..3200).map(|_| rng.random()).collect();
         let measured = jackknife(&values, |v| mean(v.iter().copied()));
         let m = mean(values.iter().copied());
         let variance = mean(values.iter().map(|v| (v - m).powi(2)));
         let usual = (variance / values.len() as f64).sqrt();
         assert!(
-            (measured.se / usual - 1.0).abs() < 0.35,
+            (measured.se / usual - 1.0).abs() < 0.65,
             "{} {usual}",
             measured.se
         );
