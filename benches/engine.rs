@@ -8,6 +8,7 @@ mod common;
 
 use common::{G12, Goal, dense, lattice, ring, soft_spin_model, soft_spins, stepper};
 use criterion::{Criterion, Throughput, criterion_group};
+use nalgebra::DMatrix;
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use thermochip::dynamics::simd::{InstructionSet, Kernel, dispatch, limited_to};
@@ -264,6 +265,28 @@ fn exact(c: &mut Criterion) {
     bench::<f32>(c, "ornstein-uhlenbeck-f32", &case);
 }
 
+/// n × n times n × 32 by the library behind nalgebra (matrixmultiply), which packs both operands, against our whole step of
+/// the same array: product, cells, noise and all.
+fn library_products(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dense-library");
+    group.sample_size(20);
+    for (id, n) in [("matrixmultiply-256", 256), ("matrixmultiply-1024", 1024)] {
+        let a = DMatrix::from_fn(n, n, |i, j| 1.0 / (1.0 + i.abs_diff(j) as f32));
+        let x = DMatrix::from_fn(n, LANES, |i, k| ((i * LANES + k) as f32).sin());
+        let mut out = DMatrix::zeros(n, LANES);
+        group.throughput(Throughput::Elements(STEPS * (LANES * n) as u64));
+        group.bench_function(id, |b| {
+            b.iter(|| {
+                for _ in 0..STEPS {
+                    out.gemm(1.0, black_box(&a), black_box(&x), 0.0);
+                }
+                black_box(&mut out);
+            })
+        });
+    }
+    group.finish();
+}
+
 /// The ring as a user gets it: an energy programmed onto a card, in volts and seconds; and the same written by hand.
 fn general_against_hand_written(c: &mut Criterion) {
     let n = 1024;
@@ -301,7 +324,13 @@ fn general_against_hand_written(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, floor, euler_maruyama, general_against_hand_written);
+criterion_group!(
+    benches,
+    floor,
+    euler_maruyama,
+    library_products,
+    general_against_hand_written
+);
 
 fn goal(
     id: &'static str,
@@ -355,6 +384,18 @@ fn main() {
                 "euler-maruyama-f32/dense-1024",
                 (1024, one),
                 (5e7, 6e7),
+                (fma, 1024.0),
+            ),
+            goal(
+                "dense-library/matrixmultiply-256",
+                (256, one),
+                none,
+                (fma, 256.0),
+            ),
+            goal(
+                "dense-library/matrixmultiply-1024",
+                (1024, one),
+                none,
                 (fma, 1024.0),
             ),
             goal("euler-maruyama-f64/ring-1024", ring, none, f64_normal),

@@ -1,13 +1,14 @@
 //! How the time of a node-step grows: with nodes, neighbours, chains and threads; what starting costs; what a large array needs.
 //!
 //! Not a criterion bench (the curves would take an hour): the least of a few repeats each, and the cost of one normal measured
-//! in the same run to divide by. `cargo bench --bench scaling [startup | large]`: everything but the large array, only
-//! what starting costs, or only the array of 250,000 nodes × 64 chains.
+//! in the same run to divide by. `cargo bench --bench scaling [startup | overheads | large]`: everything but the large
+//! array, only what starting costs, only what progress and checkpoints cost, or only the array of 250,000 nodes × 64 chains.
 
 mod common;
 
 use common::{lattice, ring, soft_spin_model, soft_spins, stepper};
 use std::hint::black_box;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use thermochip::dynamics::simd::{Kernel, dispatch};
@@ -16,6 +17,7 @@ use thermochip::dynamics::{
 };
 use thermochip::energy::Model;
 use thermochip::hardware::{Die, Programmed, Scale, card::card, program};
+use thermochip::record::RunDirectory;
 use thermochip::sampler::{AnalogSampler, Follow, Horizon, Phase, Sampler, StepRule};
 
 struct Normals<'a>(&'a NormalPlan, &'a mut Tile<f32>);
@@ -145,6 +147,147 @@ fn startup() {
     println!("| the same, sampler and first step | {ready:.3} |");
 }
 
+/// Shares of the time with `second` by which it is longer than with `first`, from the medians of alternating repeats.
+fn excess(repeats: usize, mut first: impl FnMut(), mut second: impl FnMut()) -> f64 {
+    let timed = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    };
+    let mut ratios: Vec<f64> = (0..repeats)
+        .map(|k| {
+            // Whatever comes first finds another cache.
+            if k % 2 == 0 {
+                let before = timed(&mut first);
+                timed(&mut second) / before
+            } else {
+                let after = timed(&mut second);
+                after / timed(&mut first)
+            }
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[repeats / 2] - 1.0
+}
+
+/// A run that is watched as the command line watches it: a lock, a hidden bar and a look at the clock each time.
+fn watched(work: impl FnOnce(Control<'_>)) {
+    let bar = indicatif::ProgressBar::with_draw_target(
+        Some(u64::MAX),
+        indicatif::ProgressDrawTarget::hidden(),
+    );
+    let (began, bar) = (Instant::now(), Mutex::new(bar));
+    let flag = AtomicBool::new(false);
+    let progress = |units: u64| {
+        if let Ok(bar) = bar.lock() {
+            bar.inc(units);
+            black_box(began.elapsed());
+        }
+    };
+    work(Control {
+        interrupted: &flag,
+        progress: &progress,
+    });
+}
+
+/// What following, stopping and keeping a run costs.
+fn overheads() {
+    println!(
+        "\n| a watched run | against bare steps and readings | against one that nobody watches |\n| --- | --- | --- |"
+    );
+    for (nodes, every, draws) in [
+        (1024, 2000, 1),
+        (1024, 10, 200),
+        (16, 10, 20_000),
+        (16, 1, 20_000),
+    ] {
+        let process = soft_spins(nodes, Linear::Sparse(ring(nodes)));
+        let stepper = stepper::<f32>("euler-maruyama", &process, NormalBits::Full);
+        let mut tile = Tile::<f32>::new((1, 0), 0, LANES, nodes, 0);
+        stepper.begin(&mut tile);
+        let mut read = vec![0.0f32; LANES * draws * nodes];
+        // The same steps and readings without anybody watching.
+        let bare = || {
+            for draw in 0..draws {
+                stepper.advance(&mut tile, every);
+                for lane in 0..LANES {
+                    let to = &mut read[(lane * draws + draw) * nodes..][..nodes];
+                    for (node, to) in to.iter_mut().enumerate() {
+                        *to = tile.read(false, node, lane) as f32;
+                    }
+                }
+            }
+            black_box(&read);
+        };
+        let silent = Control {
+            interrupted: &AtomicBool::new(false),
+            progress: &|_| {},
+        };
+        let run = |ensemble: &mut Ensemble<f32>, control: Control<'_>| {
+            let recorded = ensemble.run(&*stepper, 0, draws, every, control);
+            black_box(recorded.expect("the bench's own processes are stable"));
+        };
+        let ensemble = || Ensemble::<f32>::new(1, 0, LANES, nodes, 0);
+        let (mut first, mut second, mut third) = (ensemble(), ensemble(), ensemble());
+        let share = 100.0 * excess(41, bare, || watched(|control| run(&mut first, control)));
+        let alone = 100.0
+            * excess(
+                41,
+                || run(&mut second, silent),
+                || watched(|control| run(&mut third, control)),
+            );
+        println!(
+            "| ring of {nodes}, 32 chains, read every {every} steps | {share:+.2} % | {alone:+.2} % |"
+        );
+    }
+    checkpoints();
+}
+
+/// A checkpoint of the main job's size (138 nodes, 7,397 couplings, batch 200), packed and written, against the hundred
+/// updates between two of them.
+fn checkpoints() {
+    let machine = common::machine();
+    let rule = StepRule::Auto(0.05);
+    let (scheme, silent) = ("euler-maruyama", Follow::silent());
+    let model = Model::SoftSpin(machine.clone());
+    let mut sampler = AnalogSampler::<f32>::new(
+        programmed(&model),
+        common::BATCH,
+        (1, 0),
+        rule,
+        scheme,
+        silent,
+    )
+    .expect("a stable step");
+    let mut trainer = common::trainer(&machine);
+    let updates = 20;
+    let update = least(5, || {
+        for _ in 0..updates {
+            trainer.step(&mut sampler).expect("a tiny learning rate");
+        }
+    }) / f64::from(updates);
+    let folder = std::env::temp_dir().join(format!("thermochip-bench-{}", std::process::id()));
+    let directory = RunDirectory::create(&folder, false).expect("a folder for a checkpoint");
+    let mut size = 0;
+    let checkpoint = least(10, || {
+        let bytes = postcard::to_stdvec(&trainer.checkpoint(&sampler)).expect("plain numbers");
+        size = bytes.len();
+        directory
+            .write("checkpoint.bin", &bytes)
+            .expect("room for a checkpoint");
+    });
+    let removed = std::fs::remove_dir_all(&folder);
+    println!("\n| checkpoints | |\n| --- | --- |");
+    println!("| an update of the main job | {:.2} ms |", update * 1e3);
+    println!(
+        "| a checkpoint of {:.2} MB | {:.2} ms |",
+        size as f64 * 1e-6,
+        checkpoint * 1e3
+    );
+    println!("| one every 100 updates | {:+.2} % |", checkpoint / update);
+    removed.expect("the bench's own folder");
+}
+
 fn large() {
     let z1 = [(1, 0), (2, 1), (2, 3), (4, 1)];
     let model = soft_spin_model(&lattice(500, &z1));
@@ -164,6 +307,7 @@ fn main() {
         match word.as_str() {
             "large" => return large(),
             "startup" => return startup(),
+            "overheads" => return in_pool(1, overheads),
             _ => (),
         }
     }
@@ -195,5 +339,6 @@ fn main() {
         (threads.to_string(), seconds)
     });
     rows("threads (ring of 1024, 2048 chains)", unit, cells);
+    in_pool(1, overheads);
     startup();
 }

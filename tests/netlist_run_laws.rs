@@ -1,9 +1,9 @@
 //! Runs of netlists: the law is that of A P + P Aᵀ = D in every precision and by every generator; large networks are checked
 //! and started without a full matrix.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use thermochip::circuit::spice::{Deck, read};
-use thermochip::circuit::{Plan, Precision, Traces, balance, linear, simulate};
+use thermochip::circuit::{Plan, Precision, Traces, balance, chain_steps, linear, simulate};
 use thermochip::dynamics::{Control, Generator};
 use thermochip::error::Result;
 
@@ -148,6 +148,30 @@ fn a_netlist_states_its_precision_and_generator() {
     };
     let refusal = balance(&deck.circuit, &single, silent()).unwrap_err();
     assert!(refusal.to_string().contains("plan.precision"), "{refusal}");
+}
+
+/// What is reported adds up to the steps announced, in few portions where steps are cheap.
+#[test]
+fn progress_adds_up() {
+    let deck = read(BRIDGE).unwrap();
+    let plan = Plan {
+        step: Some(1e-9),
+        ..plan(&deck, 100, "heun")
+    };
+    let (told, calls) = (AtomicU64::new(0), AtomicU64::new(0));
+    let progress = |units: u64| {
+        told.fetch_add(units, Ordering::Relaxed);
+        calls.fetch_add(1, Ordering::Relaxed);
+    };
+    let control = Control {
+        interrupted: &RUNNING,
+        progress: &progress,
+    };
+    simulate(&deck.circuit, &plan, control).unwrap();
+    let announced = chain_steps(&deck.circuit, &plan).unwrap();
+    assert_eq!(told.into_inner(), announced);
+    // Four tiles, each of 32 chains or fewer for 6000 steps of three rows.
+    assert_eq!(calls.into_inner(), 4);
 }
 
 /// A ladder of `n` nodes of C = 1 pF between resistors of 1 kΩ, both ends grounded: λ_k = (2 − 2 cos(kπ/(n+1)))/RC.

@@ -5,10 +5,13 @@
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use thermochip::dynamics::streams::chain_rng;
 use thermochip::dynamics::{
     Compiled, Linear, Noise, NormalBits, Process, Setting, Stepper, scheme,
 };
-use thermochip::energy::{Couplings, Model, SoftSpin};
+use thermochip::energy::{Couplings, Model, Parametric, SoftSpin};
+use thermochip::sampler::Horizon;
+use thermochip::training::{Conditional, Method, OptimiserKind, Settings, Trainer};
 
 /// Neighbours on a ring.
 pub fn ring(nodes: usize) -> Vec<Vec<(usize, f64)>> {
@@ -83,6 +86,62 @@ pub fn soft_spin_model(neighbours: &[Vec<(usize, f64)>]) -> Model {
     let couplings = Couplings::new(n, edges.collect()).expect("pairs i < j");
     let energy = SoftSpin::new(vec![-1.0; n], vec![1.0; n], vec![0.1; n], couplings);
     Model::SoftSpin(energy.expect("a bounded energy"))
+}
+
+const VISIBLE: usize = 74;
+const NODES: usize = 138;
+/// Chains of the main job.
+pub const BATCH: usize = 200;
+
+/// The main job's machine, with small random couplings.
+pub fn machine() -> SoftSpin {
+    let mut rng = chain_rng(1, 0, 0);
+    let pairs = (0..VISIBLE).flat_map(|i| (i + 1..NODES).map(move |j| (i, j)));
+    let small = |_| rand::RngExt::random_range(&mut rng, -0.05..0.05);
+    let list = pairs.map(|(i, j)| (i, j, 0.0)).collect();
+    let mut couplings = Couplings::new(NODES, list).expect("pairs i < j");
+    let values: Vec<f64> = (0..couplings.values().len()).map(small).collect();
+    couplings.set_values(&values).expect("one value per pair");
+    SoftSpin::new(
+        vec![-2.0; NODES],
+        vec![1.0; NODES],
+        vec![0.0; NODES],
+        couplings,
+    )
+    .expect("a bounded energy")
+}
+
+/// Its training on random rows.
+pub fn trainer(energy: &SoftSpin) -> Trainer {
+    let mut rng = chain_rng(2, 0, 0);
+    let row = |_| -> Vec<f64> {
+        (0..VISIBLE)
+            .map(|_| rand::RngExt::random_range(&mut rng, -1.0..1.0))
+            .collect()
+    };
+    let settings = Settings {
+        method: Method::Pcd,
+        positive: Horizon::Time(0.3),
+        negative: Horizon::Time(0.6),
+        conditional: Some(Conditional {
+            clamp: (0..64).collect(),
+            weight: 2.0,
+        }),
+        optimiser: OptimiserKind::Adam,
+        learning_rate: 1e-6,
+        decay: 1.0,
+        updates: 1000,
+        weight_decay: 0.0,
+        seed: 1,
+    };
+    let rows = (0..1437).map(row).collect();
+    Trainer::new(
+        settings,
+        rows,
+        energy.couplings.edges(),
+        energy.parameters(),
+    )
+    .expect("a valid training problem")
 }
 
 /// A stepper of the named scheme for `process`, none of whose nodes is held.

@@ -29,8 +29,35 @@ pub struct Assembly {
     voltage_unit: f64,
 }
 
-/// A sparse matrix under construction, row by row.
-pub(super) type Sparse = Vec<std::collections::BTreeMap<usize, f64>>;
+/// A sparse matrix under construction: what was added to each row, in its order.
+#[derive(Clone, Debug)]
+pub(super) struct Sparse(Vec<Vec<(usize, f64)>>);
+
+impl Sparse {
+    pub fn new(rows: usize) -> Self {
+        Sparse(vec![Vec::new(); rows])
+    }
+
+    pub fn add(&mut self, row: usize, column: usize, value: f64) {
+        self.0[row].push((column, value));
+    }
+
+    /// The rows with ascending columns; what was added to one entry is summed in its order.
+    pub fn into_rows(mut self) -> Vec<Vec<(usize, f64)>> {
+        for row in &mut self.0 {
+            if !row.is_sorted_by(|a, b| a.0 < b.0) {
+                row.sort_by_key(|e| e.0);
+                row.dedup_by(|next, sum| {
+                    let same = next.0 == sum.0;
+                    sum.1 += if same { next.1 } else { 0.0 };
+                    same
+                });
+                row.shrink_to_fit();
+            }
+        }
+        self.0
+    }
+}
 
 /// Terms that stamping collects.
 pub(super) struct Stamps {
@@ -46,11 +73,19 @@ impl Circuit {
     /// # Errors
     /// No nodes, a node without capacitance, coupling capacitors that make C singular, a loop of voltage sources.
     pub fn assemble(&self, voltage_unit: f64, time_unit: f64) -> Result<Assembly> {
-        if self.names.is_empty() {
+        self.clone().into_assembly(voltage_unit, time_unit)
+    }
+
+    /// As [`Self::assemble`], without a copy of the netlist.
+    ///
+    /// # Errors
+    /// As [`Self::assemble`].
+    pub fn into_assembly(self, voltage_unit: f64, time_unit: f64) -> Result<Assembly> {
+        if self.nodes() == 0 {
             return Err(Error::invalid("circuit", "no nodes", "at least one node"));
         }
-        let places = places(self)?;
-        let (rows, mass) = Rows::new(self, &places, voltage_unit, time_unit)?;
+        let places = places(&self)?;
+        let (rows, mass) = Rows::new(&self, &places, voltage_unit, time_unit)?;
         let mut process = Process::still(rows.len());
         process.mass = mass;
         process.rails = self.rails.map(|rail| {
@@ -61,7 +96,7 @@ impl Circuit {
             rows.all.iter().map(limit).collect()
         });
         let mut assembly = Assembly {
-            circuit: self.clone(),
+            circuit: self,
             process,
             rows,
             places,
@@ -148,8 +183,8 @@ impl Assembly {
     /// Adds `coefficient` (SI) · (state of row `row`) to the flow into row `out`.
     fn stamp_row(&self, stamps: &mut Stamps, out: usize, coefficient: f64, row: usize) {
         let ratio = self.rows.all[row].scale / self.rows.all[out].scale;
-        *stamps.linear[out].entry(row).or_insert(0.0) +=
-            coefficient * self.rows.rate_unit(out) * ratio;
+        let value = coefficient * self.rows.rate_unit(out) * ratio;
+        stamps.linear.add(out, row, value);
     }
 
     /// g (V_c0 − V_c1) flows out of path[0] and into path[1].
@@ -181,31 +216,37 @@ impl Assembly {
     fn fill(&mut self) -> Result<()> {
         let n = self.rows.len();
         let mut stamps = Stamps {
-            linear: vec![Default::default(); n],
+            linear: Sparse::new(n),
             drives: Vec::new(),
             waves: Vec::new(),
         };
-        self.source_waves(&mut stamps);
+        if self.circuit.kinds.voltage_sources {
+            self.source_waves(&mut stamps);
+        }
         for (index, element) in self.circuit.elements.iter().enumerate() {
             self.stamp_element(&mut stamps, index, element);
         }
-        let entries: usize = stamps.linear.iter().map(|row| row.len()).sum();
+        let rows = stamps.linear.into_rows();
+        let entries: usize = rows.iter().map(Vec::len).sum();
         self.process.linear = if DENSE_SHARE * entries > n * n && n > 1 {
             let mut dense = nalgebra::DMatrix::zeros(n, n);
-            for (i, row) in stamps.linear.iter().enumerate() {
-                for (&j, &value) in row {
+            for (i, row) in rows.iter().enumerate() {
+                for &(j, value) in row {
                     dense[(i, j)] = value;
                 }
             }
             Linear::Dense(dense)
         } else {
-            let rows = stamps.linear.into_iter();
-            Linear::Sparse(rows.map(|row| row.into_iter().collect()).collect())
+            Linear::Sparse(rows)
         };
         self.process.drives = stamps.drives;
         self.process.waves = stamps.waves;
-        self.fill_branches()?;
-        self.fill_levels();
+        if self.circuit.kinds.nonlinear {
+            self.fill_branches()?;
+        }
+        if self.circuit.kinds.telegraphs {
+            self.fill_levels();
+        }
         self.fill_nodes()
     }
 
@@ -364,17 +405,20 @@ impl Assembly {
     /// The forces and noise that belong to single nodes, summed over the elements in order.
     fn fill_nodes(&mut self) -> Result<()> {
         let n = self.rows.len();
-        let degree = self.circuit.elements.iter().map(|element| match element {
-            Element::Polynomial { coefficients, .. } => coefficients.len(),
-            Element::Current { .. } | Element::Josephson { .. } => 1,
-            _ => 0,
-        });
-        let mut polynomial = vec![vec![0.0; n]; degree.max().unwrap_or(0)];
+        let mut polynomial: Vec<Vec<f64>> = Vec::new();
         let mut intensity = Intensity {
             diagonal: vec![0.0; n],
             floating: Vec::new(),
         };
         for (index, element) in self.circuit.elements.iter().enumerate() {
+            let terms = match element {
+                Element::Polynomial { coefficients, .. } => coefficients.len(),
+                Element::Current { .. } | Element::Josephson { .. } => 1,
+                _ => 0,
+            };
+            while polynomial.len() < terms {
+                polynomial.push(vec![0.0; n]);
+            }
             match element {
                 Element::Polynomial {
                     node, coefficients, ..
@@ -472,20 +516,17 @@ impl Assembly {
                 sigma.map(|(i, &k)| self.sigma(i, k)).collect(),
             ));
         }
-        let mut lower: Sparse = vec![Default::default(); self.rows.len()];
+        let mut lower = Sparse::new(self.rows.len());
         let scale = |i: usize, j: usize| {
             self.rows.flow_unit(i) * self.rows.flow_unit(j) / self.rows.time_unit
         };
         for (i, &k) in intensity.diagonal.iter().enumerate() {
-            lower[i].insert(i, k * scale(i, i));
+            lower.add(i, i, k * scale(i, i));
         }
         for &(i, j, k) in &intensity.floating {
-            *lower[i].entry(j).or_insert(0.0) -= k * scale(i, j);
+            lower.add(i, j, -(k * scale(i, j)));
         }
-        let rows: Vec<Vec<(usize, f64)>> = lower
-            .into_iter()
-            .map(|row| row.into_iter().collect())
-            .collect();
+        let rows = lower.into_rows();
         Ok(Noise::Factor(EnvelopeFactor::new(&rows, true)?))
     }
 

@@ -11,7 +11,7 @@
 //! closes to the order of the scheme; what is left is reported as the defect.
 
 use super::assembly::Assembly;
-use super::element::{Element, Nonlinear, Terminal};
+use super::element::{Element, Terminal};
 use super::meter::Meter;
 use super::netlist::Circuit;
 use super::simulate::{Plan, Precision, Prepared, initial};
@@ -132,9 +132,7 @@ pub(super) fn role(element: &Element) -> Option<Role> {
             series, kelvins, ..
         } => (*series > 0.0).then_some(Role::Bath(*kelvins)),
         Element::Transistor(t) => Some(Role::Bath(t.kelvins)),
-        Element::Nonlinear(Nonlinear { kelvins, .. }) => {
-            Some(kelvins.map_or(Role::Active, Role::Bath))
-        }
+        Element::Nonlinear(element) => Some(element.kelvins.map_or(Role::Active, Role::Bath)),
         Element::Voltage { .. } | Element::Drive { .. } | Element::Current { .. } => {
             Some(Role::Source)
         }

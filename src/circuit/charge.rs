@@ -166,9 +166,8 @@ impl Assembly {
         let mut paths = Vec::new();
         for (index, element) in self.circuit.elements.iter().enumerate() {
             match element {
-                Element::Nonlinear(Nonlinear { path, .. }) | Element::Josephson { path, .. } => {
-                    paths.push((index, *path));
-                }
+                Element::Nonlinear(element) => paths.push((index, element.path)),
+                Element::Josephson { path, .. } => paths.push((index, *path)),
                 Element::Transistor(t) if self.circuit.level == ChargeLevel::Langevin => {
                     paths.extend(directions(t).map(|direction| (index, direction.3)));
                 }

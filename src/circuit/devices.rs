@@ -275,7 +275,7 @@ impl Circuit {
             return Err(Error::invalid("conductor", value, "a passive i-v curve"));
         }
         let path = ends(self.pair(a, b)?);
-        Ok(self.add(Element::Nonlinear(Nonlinear {
+        Ok(self.add(Element::Nonlinear(Box::new(Nonlinear {
             control: difference(path, 1.0 / width),
             offset: 0.0,
             path,
@@ -284,7 +284,7 @@ impl Circuit {
             // 2kT·I/V = (2kT/width) · amperes · f(u)/u.
             noise: Some((2.0 * BOLTZMANN * kelvins / width, Flux::Secant, calculus)),
             kelvins: Some(kelvins),
-        })))
+        }))))
     }
 
     /// A noiseless nonlinear element from `a` to `b`: an active cell, or one whose noise is drawn elsewhere.
@@ -299,7 +299,7 @@ impl Circuit {
     ) -> Result<ElementId> {
         let (law, amperes, width) = curve.lowered()?;
         let path = ends(self.pair(a, b)?);
-        Ok(self.add(Element::Nonlinear(Nonlinear {
+        Ok(self.add(Element::Nonlinear(Box::new(Nonlinear {
             control: difference(path, 1.0 / width),
             offset: 0.0,
             path,
@@ -307,7 +307,7 @@ impl Circuit {
             law,
             noise: None,
             kelvins: None,
-        })))
+        }))))
     }
 
     /// A noiseless current amperes · f(Σ weight·V + offset) from the first terminal of `path` to the second.
@@ -326,7 +326,7 @@ impl Circuit {
             finite("control", weight, "1/V")?;
         }
         let path = ends(self.pair(path[0], path[1])?);
-        Ok(self.add(Element::Nonlinear(Nonlinear {
+        Ok(self.add(Element::Nonlinear(Box::new(Nonlinear {
             control: control.into_iter().map(|(n, w)| (n.0, w)).collect(),
             offset: finite("offset", offset, "")?,
             path,
@@ -334,7 +334,7 @@ impl Circuit {
             law,
             noise: None,
             kelvins: None,
-        })))
+        }))))
     }
 
     /// A junction diode, I = I_s (e^{V/(nV_T)} − 1), with full shot noise S = 2q (I_f + I_r), Itô. The two fluxes, whose
@@ -356,7 +356,7 @@ impl Circuit {
         let width = ideality * BOLTZMANN * kelvins / ELEMENTARY_CHARGE;
         let amperes = positive("saturation current", saturation.get::<ampere>(), "A")?;
         let path = ends(self.pair(anode, cathode)?);
-        Ok(self.add(Element::Nonlinear(Nonlinear {
+        Ok(self.add(Element::Nonlinear(Box::new(Nonlinear {
             control: difference(path, 1.0 / width),
             offset: 0.0,
             path,
@@ -368,7 +368,7 @@ impl Circuit {
             },
             noise: Some((ELEMENTARY_CHARGE, Flux::Shot, Calculus::Ito)),
             kelvins: Some(kelvins),
-        })))
+        }))))
     }
 
     /// A differential pair: I = I_t tanh((V_c0 − V_c1)/w) from `from` through it into `into`, with the noise 4kTγ I_t/w of
@@ -390,7 +390,7 @@ impl Circuit {
         let kt = BOLTZMANN * temperature(at)?;
         let path = ends(self.pair(from, into)?);
         let noise = (2.0 * kt * excess / width, Flux::Constant, Calculus::Ito);
-        Ok(self.add(Element::Nonlinear(Nonlinear {
+        Ok(self.add(Element::Nonlinear(Box::new(Nonlinear {
             control: difference(control.map(|c| c.map(|c| c.0)), 1.0 / width),
             offset: 0.0,
             path,
@@ -398,7 +398,7 @@ impl Circuit {
             law: Law::Tanh,
             noise: Some(noise).filter(|n| n.0 > 0.0),
             kelvins: None,
-        })))
+        }))))
     }
 
     /// A transistor with the noise that [`Mosfet`] states at the Langevin level (Itô), single charges at the Poisson level.
@@ -421,7 +421,7 @@ impl Circuit {
             ));
         }
         let (drain, source) = self.pair(drain, source)?;
-        Ok(self.add(Element::Transistor(Transistor {
+        Ok(self.add(Element::Transistor(Box::new(Transistor {
             drain,
             gate: gate.map(|g| g.0),
             source,
@@ -434,7 +434,7 @@ impl Circuit {
             kelvins: positive("temperature", temperature(at)?, "K")?,
             inversion: model.inversion,
             noisy,
-        })))
+        }))))
     }
 
     /// Adds `weight` times a node's voltage to what a transistor's gate sees: a floating gate with several inputs.

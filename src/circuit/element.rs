@@ -142,6 +142,6 @@ pub(super) enum Element {
         /// (L, φ_x).
         shunt: Option<(f64, f64)>,
     },
-    Nonlinear(Nonlinear),
-    Transistor(Transistor),
+    Nonlinear(Box<Nonlinear>),
+    Transistor(Box<Transistor>),
 }

@@ -23,6 +23,7 @@ mod devices;
 mod element;
 pub mod linear;
 mod meter;
+mod names;
 mod netlist;
 mod place;
 mod rows;

@@ -1,6 +1,7 @@
 //! Netlists: named nodes and the elements between them, each with its own temperature.
 
 use super::element::{Element, ElementId, NodeId, Terminal};
+use super::names::Names;
 use crate::error::{Error, Result};
 use crate::units::BOLTZMANN;
 use uom::si::capacitance::farad;
@@ -36,16 +37,49 @@ use uom::si::thermodynamic_temperature::kelvin;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Circuit {
-    pub(super) names: Vec<String>,
-    /// Where each name stands in `names`.
-    index: std::collections::HashMap<String, usize>,
+    names: Names,
     pub(super) elements: Vec<Element>,
+    pub(super) kinds: Kinds,
     /// Names of the elements that have one.
     pub(super) labels: std::collections::BTreeMap<usize, String>,
     /// The same names, to find one taken.
     labelled: std::collections::HashSet<String>,
     pub(super) rails: Option<f64>,
     pub(super) level: ChargeLevel,
+}
+
+/// Kinds of elements that a circuit has any of: whoever looks for them reads a large netlist only where there are some.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kinds {
+    pub voltage_sources: bool,
+    /// With rows of their own.
+    pub stateful: bool,
+    pub nonlinear: bool,
+    pub telegraphs: bool,
+}
+
+impl Kinds {
+    fn see(&mut self, element: &Element) {
+        match element {
+            Element::Voltage { .. } => self.voltage_sources = true,
+            Element::Inductor { .. } | Element::Coloured { .. } => self.stateful = true,
+            Element::Josephson { .. } => {
+                self.stateful = true;
+                self.nonlinear = true;
+            }
+            Element::Nonlinear(_) | Element::Transistor(_) => self.nonlinear = true,
+            Element::Telegraph { .. } => self.telegraphs = true,
+            Element::Capacitor { .. }
+            | Element::Resistor { .. }
+            | Element::Mutual { .. }
+            | Element::Drive { .. }
+            | Element::Transconductor { .. }
+            | Element::Controlled { .. }
+            | Element::Polynomial { .. }
+            | Element::Current { .. }
+            | Element::Noise { .. } => {}
+        }
+    }
 }
 
 /// How the charge that flows through transistors is treated.
@@ -110,21 +144,26 @@ impl Circuit {
         Self::default()
     }
 
+    /// Makes room for `count` more elements.
+    pub fn reserve(&mut self, count: usize) {
+        self.elements.reserve(count);
+    }
+
     /// Adds a node.
     ///
     /// # Errors
     /// A name already taken.
     pub fn node(&mut self, name: &str) -> Result<NodeId> {
-        if self.index.contains_key(name) {
-            return Err(Error::invalid(
-                "node",
-                format!("\"{name}\""),
-                "a name not used before",
-            ));
-        }
-        self.index.insert(name.to_owned(), self.names.len());
-        self.names.push(name.to_owned());
-        Ok(NodeId(self.names.len() - 1))
+        self.names.add(name).map(NodeId)
+    }
+
+    /// Adds the nodes of an array, named `prefix` and their number from 0.
+    ///
+    /// # Errors
+    /// A name already taken.
+    pub fn node_array(&mut self, prefix: &str, count: usize) -> Result<Vec<NodeId>> {
+        let first = self.names.add_series(prefix, count)?;
+        Ok((first..first + count).map(NodeId).collect())
     }
 
     /// Number of nodes.
@@ -133,6 +172,7 @@ impl Circuit {
     }
 
     pub(super) fn add(&mut self, element: Element) -> ElementId {
+        self.kinds.see(&element);
         self.elements.push(element);
         ElementId(self.elements.len() - 1)
     }
@@ -144,7 +184,7 @@ impl Circuit {
         b: Option<NodeId>,
     ) -> Result<(Terminal, Terminal)> {
         if a == b {
-            let name = a.map_or("ground", |a| &self.names[a.0]);
+            let name = a.map_or("ground", |a| &self.names.all()[a.0]);
             return Err(Error::invalid(
                 "element",
                 format!("both ends on \"{name}\""),
@@ -156,12 +196,12 @@ impl Circuit {
 
     /// The names of the nodes, in order.
     pub fn node_names(&self) -> &[String] {
-        &self.names
+        self.names.all()
     }
 
     /// The node called `name`.
     pub fn find(&self, name: &str) -> Option<NodeId> {
-        self.index.get(name).copied().map(NodeId)
+        self.names.find(name).map(NodeId)
     }
 
     /// Names an element, for messages and reports.

@@ -17,7 +17,14 @@ pub(super) struct Place {
 /// # Errors
 /// Voltage sources in a loop.
 pub(super) fn places(circuit: &Circuit) -> Result<Vec<Place>> {
-    let n = circuit.names.len();
+    let n = circuit.nodes();
+    if !circuit.kinds.voltage_sources {
+        let own = |node| Place {
+            root: Some(node),
+            waves: Vec::new(),
+        };
+        return Ok((0..n).map(own).collect());
+    }
     let sources: Vec<(usize, Terminal, Terminal)> = circuit
         .elements
         .iter()

@@ -78,14 +78,19 @@ impl Rows {
         }
         let voltages = kinds.len();
         let mut of_element = BTreeMap::new();
-        for (index, element) in circuit.elements.iter().enumerate() {
+        // Nobody looks for what is not there.
+        let stateful = match circuit.kinds.stateful {
+            true => &circuit.elements[..],
+            false => &[],
+        };
+        for (index, element) in stateful.iter().enumerate() {
             if matches!(element, Element::Inductor { .. }) {
                 of_element.insert(index, kinds.len());
                 kinds.push(Row::Current(index));
             }
         }
         let currents = kinds.len() - voltages;
-        for (index, element) in circuit.elements.iter().enumerate() {
+        for (index, element) in stateful.iter().enumerate() {
             if matches!(
                 element,
                 Element::Coloured { .. } | Element::Josephson { .. }
@@ -123,7 +128,7 @@ impl Rows {
             let Row::Node(node) = kinds[i] else {
                 unreachable!("the first rows are nodes")
             };
-            let value = format!("\"{}\" has no capacitance", circuit.names[node]);
+            let value = format!("\"{}\" has no capacitance", circuit.node_names()[node]);
             return Err(Error::invalid("node", value, "a capacitor on every node"));
         }
         let mean = |range: std::ops::Range<usize>| {
@@ -188,18 +193,14 @@ impl Rows {
 }
 
 fn factorise(masses: &Masses, all: &[FlatRow]) -> Result<Mass> {
-    let mut lower: Sparse = vec![Default::default(); all.len()];
+    let mut lower = Sparse::new(all.len());
     for (i, &m) in masses.diagonal.iter().enumerate() {
-        lower[i].insert(i, m * all[i].inverse_mass);
+        lower.add(i, i, m * all[i].inverse_mass);
     }
     for &(i, j, m) in &masses.below {
-        *lower[i].entry(j).or_insert(0.0) += m * all[i].inverse_mass;
+        lower.add(i, j, m * all[i].inverse_mass);
     }
-    let rows: Vec<Vec<(usize, f64)>> = lower
-        .into_iter()
-        .map(|row| row.into_iter().collect())
-        .collect();
-    let factor = EnvelopeFactor::new(&rows, false).map_err(|_| {
+    let factor = EnvelopeFactor::new(&lower.into_rows(), false).map_err(|_| {
         Error::invalid(
             "circuit",
             "a group of nodes joined only by coupling capacitors, or inductors coupled too strongly",

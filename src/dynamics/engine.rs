@@ -11,8 +11,13 @@ use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Steps between two looks at the interrupt flag when nothing is recorded.
+/// Steps between two looks at the interrupt flag when nothing is recorded, at most.
 const PATIENCE: u64 = 2000;
+/// Rows of lanes advanced between two looks, at most: about a second and a half of a large array.
+const PATIENT_ROWS: u64 = 1 << 26;
+/// Rows of lanes advanced between two reports of progress, at least: about a millisecond, against the microsecond that
+/// a report may cost.
+const REPORTED_ROWS: u64 = 1 << 16;
 
 /// How a caller follows and stops a run.
 #[derive(Clone, Copy)]
@@ -21,6 +26,42 @@ pub struct Control<'a> {
     pub interrupted: &'a AtomicBool,
     /// Called with the number of chain-steps just taken.
     pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// Steps from one look at the interrupt flag to the next with `rows` rows.
+fn patience(rows: usize) -> u64 {
+    (PATIENT_ROWS / rows.max(1) as u64).clamp(1, PATIENCE)
+}
+
+/// Tells about progress in portions that are worth telling.
+struct Report<'a> {
+    control: Control<'a>,
+    /// Chain-steps of a portion.
+    portion: u64,
+    untold: u64,
+}
+
+impl<'a> Report<'a> {
+    fn new(control: Control<'a>, rows: usize) -> Self {
+        Report {
+            control,
+            portion: REPORTED_ROWS * super::LANES as u64 / rows.max(1) as u64,
+            untold: 0,
+        }
+    }
+
+    fn took(&mut self, chain_steps: u64) {
+        self.untold += chain_steps;
+        if self.untold >= self.portion {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        if self.untold > 0 {
+            (self.control.progress)(std::mem::take(&mut self.untold));
+        }
+    }
 }
 
 impl std::fmt::Debug for Control<'_> {
@@ -318,6 +359,7 @@ impl<R: Real> Ensemble<R> {
             return Err(Error::invalid("plan.scheme", "this scheme", expected));
         }
         let plan = NormalPlan::new::<R>(&vec![true; stepper.normals()], stepper.bits());
+        let patience = patience(self.nodes + self.levels);
         let accounts = self
             .tiles
             .par_iter_mut()
@@ -327,11 +369,11 @@ impl<R: Real> Ensemble<R> {
                 let mut before = tile.x.clone();
                 stepper.begin(tile);
                 for step in 0..steps {
-                    if step % PATIENCE == 0 {
+                    if step % patience == 0 {
                         if control.interrupted.load(Ordering::Relaxed) {
                             break;
                         }
-                        (control.progress)(PATIENCE.min(steps - step) * tile.lanes as u64);
+                        (control.progress)(patience.min(steps - step) * tile.lanes as u64);
                     }
                     before.copy_from_slice(&tile.x);
                     plan.fill(&mut tile.rng, &mut normals);
@@ -383,6 +425,8 @@ impl<R: Real> Ensemble<R> {
         }
         let mut x = vec![0.0f32; self.chains * draws * width];
         let span = stepper.span().max(1);
+        let rows = self.nodes + self.levels;
+        let patience = patience(rows);
         let per_tile = (LANES * draws * width).max(1);
         let counts: Vec<(u64, u64)> = self
             .tiles
@@ -394,12 +438,13 @@ impl<R: Real> Ensemble<R> {
                     (tile.clipped, tile.accepted) = (0, 0);
                     stepper.begin(tile);
                 }
-                let walk = |tiles: &mut [Tile<R>], steps: u64| {
+                let mut report = Report::new(control, rows);
+                let mut walk = |tiles: &mut [Tile<R>], steps: u64| {
                     let mut left = steps;
                     while left > 0 && !control.interrupted.load(Ordering::Relaxed) {
-                        let now = left.min(PATIENCE);
+                        let now = left.min(patience);
                         stepper.advance_together(tiles, now);
-                        (control.progress)(now * lanes as u64);
+                        report.took(now * lanes as u64);
                         left -= now;
                     }
                 };
@@ -416,6 +461,7 @@ impl<R: Real> Ensemble<R> {
                         }
                     }
                 }
+                report.tell();
                 let sum = |count: fn(&Tile<R>) -> u64| tiles.iter().map(count).sum();
                 (sum(|tile| tile.clipped), sum(|tile| tile.accepted))
             })

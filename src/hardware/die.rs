@@ -200,6 +200,10 @@ impl Die {
     /// devices; 1: one device serves both ways): z_1 = ρ z_0 + √(1 − ρ²) z'.
     pub fn coupler_gains(&self, property: u64, edge: u64) -> (f64, f64) {
         let sigma = self.spread("coupling", "nonidealities.coupling_sigma");
+        // A spread of zero needs no numbers.
+        if sigma == 0.0 {
+            return (1.0, 1.0);
+        }
         let rho = self
             .card
             .get("nonidealities.coupling_correlation")

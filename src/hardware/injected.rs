@@ -74,19 +74,31 @@ impl InjectedChip {
 
         let mut circuit = Circuit::new();
         let n = energy.j2.len();
-        let nodes = (0..n)
-            .map(|i| circuit.node(&format!("x{i}")))
-            .collect::<Result<Vec<_>>>()?;
+        let nodes = circuit.node_array("x", n)?;
+        circuit.reserve(4 * n + 2 * energy.couplings.edges().len());
         let physical = ThermodynamicTemperature::new::<kelvin>(
             card.required("physics.temperature") * die.temperature_ratio,
         );
         let excess = die
             .limit("excess_noise", "physics.excess_noise")
             .unwrap_or(0.0);
+        let gains: Vec<(f64, f64)> = (0..energy.couplings.edges().len() as u64)
+            .map(|edge| die.coupler_gains(COUPLING, edge))
+            .collect();
+        let converters = Converters {
+            couplings: converter(die, "limits.coupling_max", a * a),
+            fields: converter(die, "limits.field_max", a),
+        };
+        let realised = converters.realise(&energy.fields, energy.couplings.values(), &gains);
         let mut biases = Vec::with_capacity(n);
-        let sites = |property: u64| die.sites(property, n);
-        let (capacitances, temperatures) = (sites(CAPACITANCE), sites(NOISE_TEMPERATURE));
-        let offsets = sites(OFFSET);
+        // What is off needs no numbers.
+        let sites = |name: &str, property: u64| match die.has(name) {
+            true => die.sites(property, n),
+            false => vec![0.0; n],
+        };
+        let capacitances = sites("tau", CAPACITANCE);
+        let temperatures = sites("noise_temperature", NOISE_TEMPERATURE);
+        let offsets = sites("offset", OFFSET);
         for (i, &node) in nodes.iter().enumerate() {
             let spread = |name: &str, key: &str, z: &[f64]| 1.0 + die.spread(name, key) * z[i];
             let own_c = c * spread("tau", "nonidealities.tau_sigma", &capacitances);
@@ -114,36 +126,31 @@ impl InjectedChip {
                 physical,
                 excess,
             )?;
-            biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(0.0))?);
+            let bias = g0 * voltage_unit / a * realised.fields[i];
+            biases.push(circuit.current_source(node, ElectricCurrent::new::<ampere>(bias))?);
         }
-        let zero = ElectricalConductance::new::<siemens>(0.0);
-        let (mut couplers, mut gains) = (Vec::new(), Vec::new());
-        for (edge, &(i, j)) in energy.couplings.edges().iter().enumerate() {
-            let down = circuit.transconductor(nodes[j], nodes[i], zero, physical, excess)?;
-            let up = circuit.transconductor(nodes[i], nodes[j], zero, physical, excess)?;
+        let mut couplers = Vec::with_capacity(gains.len());
+        let unit = g0 / (a * a);
+        for (&(i, j), pair) in energy.couplings.edges().iter().zip(&realised.couplings) {
+            let [down, up] =
+                [pair.0, pair.1].map(|level| ElectricalConductance::new::<siemens>(unit * level));
+            let down = circuit.transconductor(nodes[j], nodes[i], down, physical, excess)?;
+            let up = circuit.transconductor(nodes[i], nodes[j], up, physical, excess)?;
             couplers.push((down, up));
-            gains.push(die.coupler_gains(COUPLING, edge as u64));
         }
         if let Some(rails) = die.limit("rails", "limits.rails") {
             circuit.rails(rails)?;
         }
-        let assembly = circuit.assemble(a * voltage_unit, a * a * tau)?;
-        let mut chip = InjectedChip {
-            assembly,
+        Ok(InjectedChip {
+            assembly: circuit.into_assembly(a * voltage_unit, a * a * tau)?,
             scale: a,
             voltage_unit,
             unit_conductance: g0,
             couplers,
             biases,
-            realised: Realised::default(),
+            realised,
             gains,
-        };
-        let parameters = Parameters {
-            fields: energy.fields.clone(),
-            couplings: energy.couplings.values().to_vec(),
-        };
-        chip.write(die, &parameters)?;
-        Ok(chip)
+        })
     }
 }
 
@@ -159,32 +166,21 @@ impl Chip for InjectedChip {
 
     /// Writes fields and couplings through the DACs and the couplers' gain errors.
     fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
-        let couplings = self.coupling_dac(die);
-        let fields = converter(die, "limits.field_max", self.scale);
         let a = self.scale;
-        let mut realised = Realised::default();
-        let mut transconductances = Vec::with_capacity(2 * self.couplers.len());
-        for ((&value, &(down, up)), &(gain_down, gain_up)) in parameters
-            .couplings
-            .iter()
-            .zip(&self.couplers)
-            .zip(&self.gains)
-        {
-            let (level, clipped) = couplings.convert(value);
-            realised.clipped += usize::from(clipped);
-            let pair = (level * gain_down, level * gain_up);
-            realised.couplings.push(pair);
-            let unit = self.unit_conductance / (a * a);
-            transconductances.push((down, unit * pair.0));
-            transconductances.push((up, unit * pair.1));
-        }
-        let mut currents = Vec::with_capacity(self.biases.len());
-        for (&value, &bias) in parameters.fields.iter().zip(&self.biases) {
-            let (level, clipped) = fields.convert(value);
-            realised.clipped += usize::from(clipped);
-            realised.fields.push(level);
-            currents.push((bias, self.unit_conductance * self.voltage_unit / a * level));
-        }
+        let converters = Converters {
+            couplings: self.coupling_dac(die),
+            fields: converter(die, "limits.field_max", a),
+        };
+        let realised = converters.realise(&parameters.fields, &parameters.couplings, &self.gains);
+        let unit = self.unit_conductance / (a * a);
+        let pairs = self.couplers.iter().zip(&realised.couplings);
+        let transconductances: Vec<(ElementId, f64)> = pairs
+            .flat_map(|(&(down, up), level)| [(down, unit * level.0), (up, unit * level.1)])
+            .collect();
+        let unit = self.unit_conductance * self.voltage_unit / a;
+        let levels = self.biases.iter().zip(&realised.fields);
+        let currents: Vec<(ElementId, f64)> =
+            levels.map(|(&bias, level)| (bias, unit * level)).collect();
         self.realised = realised;
         self.assembly.set_values(&transconductances, &currents)
     }
@@ -279,6 +275,34 @@ impl Chip for InjectedChip {
 fn voltage_unit(card: &Card) -> f64 {
     let t_eff = card.required("physics.noise_temperature");
     (BOLTZMANN * t_eff / card.required("physics.capacitance")).sqrt()
+}
+
+/// The DACs that parameters go through.
+struct Converters {
+    couplings: Dac,
+    fields: Dac,
+}
+
+impl Converters {
+    /// What the DACs and the couplers' gain errors make of fields and couplings.
+    fn realise(&self, fields: &[f64], couplings: &[f64], gains: &[(f64, f64)]) -> Realised {
+        let mut realised = Realised {
+            fields: Vec::with_capacity(fields.len()),
+            couplings: Vec::with_capacity(couplings.len()),
+            clipped: 0,
+        };
+        for (&value, &(down, up)) in couplings.iter().zip(gains) {
+            let (level, clipped) = self.couplings.convert(value);
+            realised.clipped += usize::from(clipped);
+            realised.couplings.push((level * down, level * up));
+        }
+        for &value in fields {
+            let (level, clipped) = self.fields.convert(value);
+            realised.clipped += usize::from(clipped);
+            realised.fields.push(level);
+        }
+        realised
+    }
 }
 
 /// Coefficients of c1 (V − o) + c3 (V − o)³ in powers of V.

@@ -143,7 +143,11 @@ pub fn program_directed(
         return Err(Error::invalid("limits.topology", value, expected));
     }
     let one_way = directed.iter().map(|&(into, from, _)| (into, from));
-    let mut pairs = edges(model).into_iter().chain(one_way);
+    let two_way = match die.card.topology {
+        Topology::AllToAll => Vec::new(),
+        _ => edges(model),
+    };
+    let mut pairs = two_way.into_iter().chain(one_way);
     if let Some((i, j)) = pairs.find(|&(i, j)| !die.card.topology.joins(i, j)) {
         let text = die.card.parameters.get("limits.topology");
         let expected = format!(

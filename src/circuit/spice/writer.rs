@@ -63,7 +63,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn node(&self, terminal: Terminal) -> &str {
-        terminal.map_or("0", |i| &self.circuit.names[i])
+        terminal.map_or("0", |i| &self.circuit.node_names()[i])
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {
@@ -107,7 +107,7 @@ impl Writer<'_> {
     fn difference(&self, control: &[(usize, f64)], offset: f64) -> String {
         let mut text = format!("{offset:e}");
         for &(node, weight) in control {
-            let _ = write!(text, "+({weight:e})*v({})", self.circuit.names[node]);
+            let _ = write!(text, "+({weight:e})*v({})", self.circuit.node_names()[node]);
         }
         text
     }
@@ -263,8 +263,8 @@ impl Writer<'_> {
                 excess,
             } => {
                 let (from, to) = (
-                    self.circuit.names[*from].clone(),
-                    self.circuit.names[*into].clone(),
+                    self.circuit.node_names()[*from].clone(),
+                    self.circuit.node_names()[*into].clone(),
                 );
                 self.line(format_args!("G{index} 0 {to} {from} 0 {conductance:e}"));
                 self.white(
@@ -296,7 +296,7 @@ impl Writer<'_> {
                 coefficients,
                 density,
             } => {
-                let name = self.circuit.names[*node].clone();
+                let name = self.circuit.node_names()[*node].clone();
                 let terms: Vec<String> = coefficients
                     .iter()
                     .enumerate()
@@ -309,7 +309,7 @@ impl Writer<'_> {
                 self.white(index, None, Some(*node), *density);
             }
             Element::Current { node, amperes } => {
-                let name = self.circuit.names[*node].clone();
+                let name = self.circuit.node_names()[*node].clone();
                 self.line(format_args!("I{index} 0 {name} dc {amperes:e}"));
             }
             Element::Noise { node, density } => self.white(index, None, Some(*node), *density),

@@ -101,7 +101,9 @@ fn judge(expectation: &Expectation, measured: Measurement) -> Verdict {
     let off = (measured.value - expectation.value).abs();
     // Exact numbers are compared to the last digits that a file states.
     let rounding = 1e-12 * expectation.value.abs();
-    if !(off <= expectation.tolerance + Z * measured.se + rounding) {
+    // False where either is NaN.
+    let agrees = off <= expectation.tolerance + Z * measured.se + rounding;
+    if !agrees {
         Verdict::Fails
     } else if Z * measured.se > expectation.tolerance + rounding {
         Verdict::Undecided
