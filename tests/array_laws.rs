@@ -277,7 +277,7 @@ fn late_pair(j: [f64; 2], r: f64, rho: f64, steps: usize) -> f64 {
     let node = |k: usize| ((k as f64 + 0.5) * std::f64::consts::PI / NODES as f64).cos();
     let weight = |k: usize| {
         let angle = (k as f64 + 0.5) * std::f64::consts::PI / NODES as f64;
-        if k % 2 == 0 {
+        if k.is_multiple_of(2) {
             angle.sin()
         } else {
             -angle.sin()

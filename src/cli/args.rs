@@ -69,7 +69,7 @@ pub enum Command {
         after_help = "Example: thermochip train experiments/optdigits.toml --out runs/digits"
     )]
     Train(Job),
-    /// Fit a card's parameters to measured traces: x[chain, draw, node] in volts, t[draw] in seconds, bias[chain] in volts.
+    /// Fit a card's parameters to measured traces: arrays `x` (chain, draw, node) in volts, `t` (draw) in seconds, `bias` (chain) in volts.
     #[command(after_help = "Example: thermochip fit rc_gaussian measured.npz")]
     Fit(Measured),
     /// Write the programmed chip as a SPICE netlist.

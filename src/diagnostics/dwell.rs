@@ -18,7 +18,7 @@ pub struct Dwells {
     /// Complete dwells seen.
     pub complete: usize,
     /// Probability of an Anderson–Darling distance at least this large from the fitted geometric law, by simulating traces of
-    /// the fitted chain with the same length, censoring and fit; `None` with fewer than [`FEWEST`] complete dwells.
+    /// the fitted chain with the same length, censoring and fit; `None` with fewer than a few complete dwells.
     pub p_value: Option<f64>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Conventions: quadratic E = ½xᵀPx − bᵀx; soft spins E = Σ(j2 x² + j4 x⁴ − b x) − Σ_{i<j} J_ij x_i x_j;
 //! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j));
-//! factors of spins and categories of any order E = −Σ_f W_f[x] Π s; mixtures of Gaussians E = −log p.
+//! factors of spins and categories of any order E = −Σ_f W_f(x) Π s; mixtures of Gaussians E = −log p.
 //! This room depends on nothing else in the crate but the error type.
 
 mod couplings;

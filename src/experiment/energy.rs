@@ -74,7 +74,7 @@ pub enum EnergyKind {
     FourWells,
     /// B Σ (x² − 1)².
     DoubleWell { barrier: f64, dim: usize },
-    /// −Σ_f W_f[x] Π s over spins and categories.
+    /// −Σ_f W_f(x) Π s over spins and categories.
     Factors {
         variables: Vec<String>,
         factors: Vec<FactorEntry>,
@@ -82,8 +82,8 @@ pub enum EnergyKind {
     },
 }
 
-/// An entry of `energy.factors`: `{ nodes, weight }` is −weight Π s over spins, `{ nodes, table }` −table[x], and
-/// `{ nodes, spins, table }` −table[x] Π s.
+/// An entry of `energy.factors`: `{ nodes, weight }` is −weight Π s over spins, `{ nodes, table }` −table(x), and
+/// `{ nodes, spins, table }` −table(x) Π s.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct FactorEntry {

@@ -169,7 +169,9 @@ impl<R: Compiled> AnalogSampler<R> {
     /// Steps and step size that fill `horizon` exactly; with a clock, the fewest whole rounds that cover it.
     fn fit(&self, horizon: Horizon) -> Result<(u64, f64)> {
         let natural = self.natural_step();
-        if self.clock().is_some() && !matches!(horizon, Horizon::Seconds(s) if !(s >= 0.0)) {
+        if self.clock().is_some()
+            && !matches!(horizon, Horizon::Seconds(s) if s < 0.0 || s.is_nan())
+        {
             return Ok((self.steps_of(horizon, natural), natural));
         }
         match self.on_device(horizon) {

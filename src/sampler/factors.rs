@@ -6,8 +6,8 @@ use crate::dynamics::{Conditional, Contribution, Ensemble, FactorGibbs, Origin, 
 use crate::energy::{Domain, Factor, FactorGraph, Parameters, Parametric};
 use crate::error::{Error, Result};
 
-/// The law of every variable given the others. What a factor W[x] Π s adds to variable i of its table is W's slice at the
-/// other variables' states, times Π s (to a spin's input: half the difference of its two); to one of its spins, W[x] times the others.
+/// The law of every variable given the others. What a factor W(x) Π s adds to variable i of its table is W's slice at the
+/// other variables' states, times Π s (to a spin's input: half the difference of its two); to one of its spins, W(x) times the others.
 pub fn conditionals(graph: &FactorGraph) -> Vec<Conditional> {
     let site = |domain: &Domain| match *domain {
         Domain::Spin => Site::Spin,

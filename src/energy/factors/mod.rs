@@ -65,7 +65,7 @@ impl std::fmt::Display for Domain {
     }
 }
 
-/// −W[x_nodes] Π_{i ∈ spins} s_i.
+/// −W(x_nodes) Π_{i ∈ spins} s_i.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factor {
     /// Variables of the table, ascending.
@@ -86,7 +86,7 @@ impl Factor {
         }
     }
 
-    /// E = −W[x_nodes].
+    /// E = −W(x_nodes).
     pub fn table(nodes: Vec<usize>, weights: Vec<f64>) -> Self {
         Factor {
             nodes,
@@ -384,7 +384,7 @@ fn check(domains: &[Domain], factor: &Factor) -> Result<Vec<usize>> {
     Ok(strides)
 }
 
-/// θ is every weight, factor by factor, in `couplings`; there are no `fields`. −∂E/∂W_f[c] is Π s where x_nodes = c, else 0.
+/// θ is every weight, factor by factor, in `couplings`; there are no `fields`. −∂E/∂W_f(c) is Π s where x_nodes = c, else 0.
 impl Parametric for FactorGraph {
     fn parameters(&self) -> Parameters {
         let weights = self.factors.iter().flat_map(|f| &f.weights);
