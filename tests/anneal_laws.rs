@@ -38,15 +38,20 @@ fn up(f: f64) -> f64 {
     1.0 / (1.0 + (-2.0 * f).exp())
 }
 
-/// The generator of two spins at β: state bits, rates σ(±2f) per τ0.
+/// The generator of two spins at β: state bits, rates σ(±2f) cosh(αf) per τ0, f times β, α the card's.
 fn generator(h: [f64; 2], j: f64, beta: f64) -> DMatrix<f64> {
+    let alpha = card("pbit_cmos_subthreshold")
+        .unwrap()
+        .get("physics.tau_bias")
+        .unwrap();
     let mut q = DMatrix::<f64>::zeros(4, 4);
     for s in 0..4usize {
         for (i, own) in h.iter().enumerate() {
             let other = if s >> (1 - i) & 1 == 1 { 1.0 } else { -1.0 };
-            let p = up(beta * (own + j * other));
+            let input = beta * (own + j * other);
+            let p = up(input);
             let flipped = s ^ (1 << i);
-            let rate = if s >> i & 1 == 1 { 1.0 - p } else { p };
+            let rate = (alpha * input).cosh() * if s >> i & 1 == 1 { 1.0 - p } else { p };
             q[(s, flipped)] += rate;
             q[(s, s)] -= rate;
         }

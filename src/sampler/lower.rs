@@ -68,7 +68,7 @@ pub(super) fn pairwise(model: &Model) -> Result<SoftSpin> {
             Error::invalid(
                 "digital.sampler",
                 "a Langevin method",
-                "an energy of real variables",
+                "an energy of real variables with cells and pair couplings (quadratic, soft spins)",
             )
         })
 }
