@@ -199,9 +199,12 @@ pub fn fit(card: &Card, traces: &Traces) -> Result<FitReport> {
         return Err(Error::invalid("x", "readings between two levels", expected));
     }
     let logit_per_volt = 1e3 * card.get("physics.bias_gain").unwrap_or(1.0);
+    let alpha = match telegraph {
+        true => card.get("physics.tau_bias").unwrap_or(0.0),
+        false => 0.0,
+    };
     let node = |i: usize| -> Option<NodeFit> {
         let fits = traces.node(i);
-        let taus: Vec<TraceEstimate> = fits.iter().filter_map(|f| f.1.tau).collect();
         let variances: Vec<TraceEstimate> = fits.iter().map(|f| f.1.variance).collect();
         let points: Vec<(f64, TraceEstimate)> = fits
             .iter()
@@ -215,6 +218,14 @@ pub fn fit(card: &Card, traces: &Traces) -> Result<FitReport> {
                 (b, (((1.0 + m) / (1.0 - m)).ln(), slope * unit * fit.mean.1))
             })
             .collect();
+        // τ of a p-bit falls with its input as 1/cosh(αI), I half the logit: brought back to I = 0.
+        let at_rest = |(&(_, fit), &(_, (y, dy))): (&(f64, TraceFit), &(f64, TraceEstimate))| {
+            let (tau, se) = fit.tau?;
+            let input = 0.5 * alpha * y;
+            let error = (input.cosh() * se).hypot(0.5 * alpha * input.sinh() * tau * dy);
+            Some((tau * input.cosh(), error))
+        };
+        let taus: Vec<TraceEstimate> = fits.iter().zip(&points).filter_map(at_rest).collect();
         let (at_zero, slope) = line(&points)?;
         let (offset, gain) = if telegraph {
             let kappa = slope.map_or(logit_per_volt, |c| c.0);
