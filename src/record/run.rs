@@ -261,6 +261,9 @@ pub struct Chart {
     pub y: String,
     /// Logarithmic ordinate.
     pub log_y: bool,
+    /// Names of the abscissae 0, 1, …, when they are settings and not numbers: then one row each is drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// Lines and points.
     pub series: Vec<Series>,
 }

@@ -56,6 +56,9 @@ fn chart(chart: &Chart) -> Figure {
     let mut plot = Plot::new(&chart.title, &chart.x, &chart.y);
     plot.log_y = chart.log_y;
     plot.width = 520.0;
+    if !chart.names.is_empty() {
+        return rows(chart);
+    }
     for series in &chart.series {
         let points = series.x.iter().copied().zip(series.y.iter().copied());
         let mark = match &series.se {
@@ -68,6 +71,23 @@ fn chart(chart: &Chart) -> Figure {
             ),
         };
         plot.series.push((series.label.clone(), mark));
+    }
+    figure(&chart.name, &chart.caption, plot.render())
+}
+
+/// A chart of named settings: a row each from the top, values along the abscissa.
+fn rows(chart: &Chart) -> Figure {
+    let mut plot = Plot::new(&chart.title, &chart.y, "");
+    let names = chart.names.iter().enumerate();
+    plot.names = names.map(|(k, n)| (-(k as f64), n.clone())).collect();
+    plot.width = 720.0;
+    plot.height = 110.0 + 26.0 * chart.names.len() as f64;
+    for series in &chart.series {
+        let se = series.se.as_ref();
+        let point = |(k, (x, y)): (usize, (&f64, &f64))| (*y, -x, se.map_or(0.0, |se| se[k]), 0.0);
+        let points = series.x.iter().zip(&series.y).enumerate().map(point);
+        plot.series
+            .push((series.label.clone(), Mark::Points(points.collect())));
     }
     figure(&chart.name, &chart.caption, plot.render())
 }

@@ -35,6 +35,8 @@ pub(super) struct Plot {
     pub log_y: bool,
     /// For images, whose first row is on top: (distance from the top, label) instead of the ticks in y.
     pub rows: Vec<(f64, String)>,
+    /// Instead of the ticks in y: (y, name).
+    pub names: Vec<(f64, String)>,
     /// PNG and its data range (x0, x1, y0, y1).
     pub image: Option<(Vec<u8>, [f64; 4])>,
     /// Thin grey pieces over the image.
@@ -90,6 +92,12 @@ impl Plot {
         }
     }
 
+    /// Where the axes begin: names of rows take six and a half pixels a letter.
+    fn left(&self) -> f64 {
+        let longest = self.names.iter().map(|n| n.1.chars().count()).max();
+        longest.map_or(LEFT, |letters| 30.0 + 6.5 * letters as f64)
+    }
+
     fn mapped(&self, y: f64) -> f64 {
         if self.log_y { y.max(1e-300).log10() } else { y }
     }
@@ -136,6 +144,9 @@ impl Plot {
             let from_top = self.rows.iter();
             return from_top.map(|(y, text)| (r[3] - y, text.clone())).collect();
         }
+        if !self.names.is_empty() {
+            return self.names.iter().map(|(y, n)| (*y, escape(n))).collect();
+        }
         if !self.log_y {
             let ticks = ticks(r[2], r[3], 5.0).into_iter();
             return ticks.map(|y| (y, label(y))).collect();
@@ -176,7 +187,7 @@ impl Plot {
                 }
             }
         }
-        let (right, left) = (self.width - RIGHT - size.0, LEFT + 6.0);
+        let (right, left) = (self.width - RIGHT - size.0, self.left() + 6.0);
         let (top, bottom) = (TOP, self.height - BOTTOM - size.1 - 4.0);
         let corners = [(right, top), (right, bottom), (left, top), (left, bottom)];
         let hidden = |c: &(f64, f64)| {
@@ -194,9 +205,9 @@ impl Plot {
 
     /// The SVG.
     pub(super) fn render(&self) -> String {
-        let r = self.limits();
+        let (r, left) = (self.limits(), self.left());
         let (w, h) = (self.width, self.height);
-        let px = |x: f64| LEFT + (x - r[0]) / (r[1] - r[0]) * (w - LEFT - RIGHT);
+        let px = |x: f64| left + (x - r[0]) / (r[1] - r[0]) * (w - left - RIGHT);
         let py = |y: f64| h - BOTTOM - (self.mapped(y) - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
         let raw_py = |y: f64| h - BOTTOM - (y - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
         let mut s = format!(
@@ -219,9 +230,9 @@ impl Plot {
             let at = raw_py(y);
             let _ = write!(
                 s,
-                "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6e6e6\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#333\">{text}</text>",
+                "<line x1=\"{left}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6e6e6\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#333\">{text}</text>",
                 w - RIGHT,
-                LEFT - 6.0,
+                left - 6.0,
                 at + 4.0
             );
         }
@@ -248,8 +259,8 @@ impl Plot {
         }
         let _ = write!(
             s,
-            "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"#888\"/>",
-            w - LEFT - RIGHT,
+            "<rect x=\"{left}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"#888\"/>",
+            w - left - RIGHT,
             h - TOP - BOTTOM
         );
         if self.identity {
@@ -340,7 +351,7 @@ impl Plot {
         let _ = write!(
             s,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n<text transform=\"translate(16 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n</svg>",
-            (LEFT + w - RIGHT) / 2.0,
+            (left + w - RIGHT) / 2.0,
             h - 14.0,
             escape(&self.x),
             (TOP + h - BOTTOM) / 2.0,

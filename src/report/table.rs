@@ -214,8 +214,11 @@ pub(super) fn losses(run: &RunRecord) -> Vec<String> {
         .map(|die| {
             let mut facts = Vec::new();
             for (name, metric) in &die.metrics {
-                let Some(other) = ideal.metrics.get(name).filter(|_| !name.contains("floor"))
-                else {
+                let Some(other) = ideal.metrics.get(name).filter(|_| {
+                    !["floor", "_law", "_exact"]
+                        .iter()
+                        .any(|kind| name.contains(kind))
+                }) else {
                     continue;
                 };
                 let mut fact = format!(

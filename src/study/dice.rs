@@ -169,6 +169,7 @@ pub(super) fn charts(dice: &DiceRecord, shown: &[String]) -> Vec<Chart> {
                 x: name.clone(),
                 y: "dice".to_owned(),
                 log_y: false,
+                names: Vec::new(),
                 series,
             }
         })

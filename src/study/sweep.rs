@@ -218,13 +218,12 @@ fn charts(sweep: &SweepRecord) -> Vec<Chart> {
         return Vec::new();
     };
     let numbers: Option<Vec<f64>> = first.labels.iter().map(|l| l.parse().ok()).collect();
-    let (x_label, positions) = match numbers {
-        Some(numbers) => (first.parameters.join(", "), numbers),
+    let x_label = first.parameters.join(", ");
+    let (names, positions) = match numbers {
+        Some(numbers) => (Vec::new(), numbers),
         None => {
-            let named = first.labels.iter().enumerate();
-            let words: Vec<String> = named.map(|(k, l)| format!("{k}: {l}")).collect();
             let positions = (0..first.labels.len()).map(|k| k as f64).collect();
-            (words.join("; "), positions)
+            (first.labels.clone(), positions)
         }
     };
     let mut metrics: BTreeMap<&str, BTreeMap<String, Series>> = BTreeMap::new();
@@ -269,6 +268,7 @@ fn charts(sweep: &SweepRecord) -> Vec<Chart> {
             x: x_label.clone(),
             y: metric.to_owned(),
             log_y: false,
+            names: names.clone(),
             series: series.into_values().collect(),
         })
         .collect()

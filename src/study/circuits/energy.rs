@@ -312,6 +312,7 @@ pub(super) fn run(
                 x: axis.clone(),
                 y: y.to_owned(),
                 log_y: false,
+                names: Vec::new(),
                 series: lines.series,
             });
         }

@@ -174,6 +174,7 @@ pub(super) fn run(
         x: experiment.axis().unwrap_or_else(|| "point".to_owned()),
         y: "flips per second".to_owned(),
         log_y: true,
+        names: Vec::new(),
         series,
     });
     Ok(())

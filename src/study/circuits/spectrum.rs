@@ -148,6 +148,7 @@ pub(super) fn run(
         x: "log10 of frequency in Hz".to_owned(),
         y: "one-sided density (V²/Hz)".to_owned(),
         log_y: true,
+        names: Vec::new(),
         series: all,
     });
     Ok(())

@@ -122,6 +122,7 @@ fn lines(name: &str, traces: &Traces) -> Chart {
         x: format!("time ({unit})"),
         y: "voltage (V)".to_owned(),
         log_y: false,
+        names: Vec::new(),
         series: voltages
             .map(|column| Series {
                 label: traces.names[column].clone(),
