@@ -553,3 +553,28 @@ fn a_bag_routes_spins_through_its_host() {
     let alone = Model::Quadratic(gaussian(&[1.0, 0.0, 0.0, 2.0]));
     assert!(program(&die, &alone, Scale::Fixed(1.0)).is_ok());
 }
+
+/// Euler–Maruyama on a board takes the step whose bias of the ringing modes is the tolerance; a first-order bias of any moment
+/// is promised only where dx = −∇E dt + √2 dW is what the chip does.
+#[test]
+fn steps_and_what_is_known_of_their_bias() {
+    let board = Model::Quadratic(gaussian(&[1.0, -0.3, -0.3, 1.0]));
+    let programmed = program(&ideal("lc_spu_8"), &board, Scale::Fixed(1.0)).unwrap();
+    let described = |programmed, scheme: &str| {
+        let silent = Follow::silent();
+        AnalogSampler::<f64>::new(programmed, 1, (0, 0), StepRule::Auto(0.01), scheme, silent)
+            .unwrap()
+            .describe()
+    };
+    let euler = described(programmed.clone(), "euler-maruyama");
+    assert!(
+        (euler.predicted_bias.unwrap() - 0.01).abs() < 1e-6,
+        "{euler:?}"
+    );
+    assert!(euler.step.unwrap() < 1e-4 && !euler.first_order_bias);
+    let exact = described(programmed, "ornstein-uhlenbeck");
+    assert!(exact.predicted_bias.is_none() && exact.step.unwrap() > 0.1);
+    let nodes = program(&ideal("rc_gaussian"), &board, Scale::Fixed(1.0)).unwrap();
+    assert!(described(nodes.clone(), "euler-maruyama").first_order_bias);
+    assert!(!described(nodes, "leimkuhler-matthews").first_order_bias);
+}

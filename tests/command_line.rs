@@ -1,30 +1,13 @@
 //! The program as a user runs it: every command, its files, the same bits for any threads and after an interruption.
 
+#[path = "common/command.rs"]
+mod command;
+
+use command::{json, text, thermochip};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-fn thermochip(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_thermochip"))
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
+use std::process::{Command, Stdio};
 
 /// A small Gaussian on a die, beside MALA.
 const GAUSSIAN: &str = r#"

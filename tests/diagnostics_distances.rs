@@ -3,6 +3,10 @@
 //! "Uniform" is Kolmogorov's test over 200 p-values at √n D < 2.7 (false alarms 2e^{−2·2.7²} = 9e-7; p-values on a grid of
 //! 1/200 only make it rarer). Estimates are compared at 5 standard errors of a mean over 60 to 100 repetitions (under 5e-6).
 
+#[path = "common/ar1.rs"]
+mod ar1;
+
+use ar1::ar1;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
@@ -20,20 +24,6 @@ fn normals(rng: &mut Pcg64, mean: f64, sd: f64, count: usize) -> Vec<f64> {
             mean + sd * z
         })
         .collect()
-}
-
-/// Stationary AR(1), unit variance.
-fn ar1(rng: &mut Pcg64, rho: f64, chains: usize, draws: usize) -> Vec<f64> {
-    let mut x = Vec::with_capacity(chains * draws);
-    for _ in 0..chains {
-        let mut v: f64 = StandardNormal.sample(rng);
-        for _ in 0..draws {
-            x.push(v);
-            let z: f64 = StandardNormal.sample(rng);
-            v = rho * v + (1.0 - rho * rho).sqrt() * z;
-        }
-    }
-    x
 }
 
 fn draws(x: &[f64], chains: usize, nodes: usize) -> Draws<'_> {

@@ -1,25 +1,14 @@
 //! Correlation times, spectra and dwell times against processes whose law is known.
 
+#[path = "common/ar1.rs"]
+mod ar1;
+
+use ar1::ar1;
 use rand::{RngExt, SeedableRng};
-use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 use thermochip::diagnostics::{
     Window, correlation_time, dwells, fit_lorentzian, two_levels, welch,
 };
-
-/// `chains` stationary AR(1) traces x' = ρx + √(1−ρ²) z of unit variance.
-fn ar1(rng: &mut Pcg64, rho: f64, chains: usize, draws: usize) -> Vec<f64> {
-    let mut x = Vec::with_capacity(chains * draws);
-    for _ in 0..chains {
-        let mut v: f64 = StandardNormal.sample(rng);
-        for _ in 0..draws {
-            x.push(v);
-            let z: f64 = StandardNormal.sample(rng);
-            v = rho * v + (1.0 - rho * rho).sqrt() * z;
-        }
-    }
-    x
-}
 
 /// √n × the Kolmogorov distance of p-values from uniform; 2.7 is passed with probability 2e^{−2·2.7²} = 9e-7.
 fn from_uniform(mut p: Vec<f64>) -> f64 {

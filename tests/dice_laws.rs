@@ -1,10 +1,11 @@
 //! Dice: exact distances of what they realise, their yield, and grids of experiments through the program.
 
+#[path = "common/command.rs"]
+mod command;
+
+use command::{json, text, thermochip};
 use proptest::prelude::*;
-use serde_json::Value;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 use thermochip::energy::{Couplings, Ising, Model, Quadratic, exact};
 use thermochip::hardware::{Card, Die, Programmed, Scale, Topology, card, program};
 use thermochip::testing::strategies;
@@ -168,27 +169,6 @@ fn no_distance_where_there_is_none() {
             .tv
             .is_none()
     );
-}
-
-fn thermochip(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_thermochip"))
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// Three p-bits with offsets; a few draws.

@@ -14,14 +14,6 @@ pub fn kl_divergence(p: &[f64], q: &[f64]) -> f64 {
         .sum()
 }
 
-/// Expected total variation between `p` and the frequencies of `n` independent draws from it: ½ Σ √(2p(1−p)/(πn)).
-pub fn tv_sampling_floor(p: &[f64], n: f64) -> f64 {
-    0.5 * p
-        .iter()
-        .map(|p| (2.0 * p * (1.0 - p) / (std::f64::consts::PI * n)).sqrt())
-        .sum::<f64>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,10 +24,5 @@ mod tests {
         assert_eq!(total_variation(&p, &q), 0.25);
         assert!((kl_divergence(&p, &q) - 0.5 * (4.0f64 / 3.0).ln()).abs() < 1e-15);
         assert_eq!(kl_divergence(&p, &[1.0, 0.0]), f64::INFINITY);
-        // E|k/n − ½| for a fair coin is √(1/(2πn)) per state.
-        assert!(
-            (tv_sampling_floor(&p, 100.0) - (1.0 / (200.0 * std::f64::consts::PI)).sqrt()).abs()
-                < 1e-12
-        );
     }
 }

@@ -38,7 +38,7 @@ pub use discrete_law::{
     LawComparison, compare_law, effective_draws, expected_kl_divergence, expected_total_variation,
     frequencies,
 };
-pub use distance::{kl_divergence, total_variation, tv_sampling_floor};
+pub use distance::{kl_divergence, total_variation};
 pub use dwell::{Dwells, dwells, two_levels};
 pub use effective_size::{Size, effective_sample_size, effective_size};
 pub use modes::{Mode, mode_weights, nearest};

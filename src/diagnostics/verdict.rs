@@ -22,6 +22,16 @@ pub enum Standing {
     Open,
 }
 
+impl Standing {
+    /// Established, or not decided.
+    fn unless_open(holds: bool) -> Self {
+        match holds {
+            true => Standing::Holds,
+            false => Standing::Open,
+        }
+    }
+}
+
 /// One claim and what the draws say of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -147,11 +157,7 @@ fn nested(moving: &[&NodeDiagnosis]) -> Option<Finding> {
     Some(Finding {
         claim: format!("the starts are forgotten (nested R-hat at most {RHAT})"),
         soundness: true,
-        standing: if holds {
-            Standing::Holds
-        } else {
-            Standing::Open
-        },
+        standing: Standing::unless_open(holds),
         evidence: format!(
             "largest nested R-hat {rhat:.4} ({}){}",
             worst.name,
@@ -204,11 +210,7 @@ fn enough(d: &Diagnosis, moving: &[&NodeDiagnosis]) -> Option<Finding> {
     Some(Finding {
         claim: format!("error bars can be relied on ({EFFECTIVE} effective draws)"),
         soundness: false,
-        standing: if holds {
-            Standing::Holds
-        } else {
-            Standing::Open
-        },
+        standing: Standing::unless_open(holds),
         evidence: format!(
             "fewest effective draws {size:.0} of {} ({}, bulk or tails); its mean is known to {} standard deviations",
             d.chains * d.draws,
@@ -370,11 +372,7 @@ fn modes(d: &Diagnosis) -> Option<Finding> {
     Some(Finding {
         claim: "the weights of the modes are known".to_owned(),
         soundness: false,
-        standing: if holds {
-            Standing::Holds
-        } else {
-            Standing::Open
-        },
+        standing: Standing::unless_open(holds),
         evidence: format!(
             "{}; the rarest was entered {} times",
             weights.join(", "),

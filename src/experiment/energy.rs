@@ -41,13 +41,6 @@ pub enum EnergyKind {
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         on_graph: Option<OnGraph>,
     },
-    /// Spins on a lattice with normal fields and couplings: instance `instance` of a spin glass.
-    RandomIsing {
-        topology: String,
-        field_sigma: f64,
-        coupling_sigma: f64,
-        instance: u64,
-    },
     /// Bipartite.
     Rbm {
         visible: usize,
@@ -94,7 +87,7 @@ pub struct FactorEntry {
 }
 
 /// Spins on a topology in a card's words (`"open 500x500 Z1"`), every coupling `coupling` + `coupling_sigma` · N(0, 1) and every
-/// field likewise, drawn from the experiment's seed.
+/// field likewise, drawn from the number of the instance (without one, from the experiment's seed).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct OnGraph {
@@ -103,9 +96,16 @@ pub struct OnGraph {
     pub coupling_sigma: f64,
     pub field: f64,
     pub field_sigma: f64,
+    pub instance: Option<u64>,
 }
 
-const ON_GRAPH: &[&str] = &["coupling", "coupling_sigma", "field", "field_sigma"];
+const ON_GRAPH: &[&str] = &[
+    "coupling",
+    "coupling_sigma",
+    "field",
+    "field_sigma",
+    "instance",
+];
 
 fn on_graph(s: &Section<'_>) -> Result<Option<OnGraph>> {
     let Some(graph) = s.optional_text("graph")? else {
@@ -129,6 +129,10 @@ fn on_graph(s: &Section<'_>) -> Result<Option<OnGraph>> {
         coupling_sigma: sigma("coupling_sigma")?,
         field: s.float("field", 0.0)?,
         field_sigma: sigma("field_sigma")?,
+        instance: s
+            .get("instance")
+            .map(|_| s.count("instance", 0, 0))
+            .transpose()?,
     }))
 }
 
@@ -156,7 +160,6 @@ const KINDS: &[&str] = &[
     "quadratic",
     "soft_spin",
     "ising",
-    "random_ising",
     "rbm",
     "mixture",
     "flux_cells",
@@ -273,21 +276,6 @@ pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
                 fields,
                 couplings: pairs(s)?,
                 on_graph,
-            }
-        }
-        "random_ising" => {
-            check(&["topology", "field_sigma", "coupling_sigma", "instance"])?;
-            let words = "a lattice, e.g. \"open 4x3 Z1\"";
-            if s.get("topology").is_none() {
-                return Err(s.missing("topology", words));
-            }
-            let sigma =
-                |key: &str, default: f64| s.within(key, default, |v| v >= 0.0, "of at least 0");
-            EnergyKind::RandomIsing {
-                topology: s.text("topology", "")?,
-                field_sigma: sigma("field_sigma", 0.0)?,
-                coupling_sigma: sigma("coupling_sigma", 1.0)?,
-                instance: s.count("instance", 0, 0)?,
             }
         }
         "rbm" => {

@@ -124,7 +124,7 @@ fn stored(experiment: &Experiment) -> Result<Option<Stored>> {
     }))
 }
 
-/// Fields and couplings on a graph, from the experiment's seed.
+/// Fields and couplings on a graph, from the instance's number or the experiment's seed.
 #[allow(clippy::type_complexity)]
 fn drawn(experiment: &Experiment, on: &OnGraph) -> Result<(Vec<f64>, Vec<(usize, usize, f64)>)> {
     let mut topology = Topology::parse(&on.graph).map_err(|e| e.at("graph"))?;
@@ -140,7 +140,7 @@ fn drawn(experiment: &Experiment, on: &OnGraph) -> Result<(Vec<f64>, Vec<(usize,
         ));
     };
     let numbers = |stream: u64, mean: f64, sigma: f64| {
-        let mut rng = chain_rng(experiment.seed, DRAWN, stream);
+        let mut rng = chain_rng(on.instance.unwrap_or(experiment.seed), DRAWN, stream);
         move || {
             let z: f64 = StandardNormal.sample(&mut rng);
             mean + sigma * z
@@ -174,32 +174,6 @@ fn spread(values: &[f64], n: usize) -> Vec<f64> {
         [one] => vec![*one; n],
         _ => values.to_vec(),
     }
-}
-
-/// Domain of the random numbers of instances.
-const INSTANCE: u64 = 0x696e_7374;
-
-/// h_i ~ N(0, σ_h²) node by node, then J_ij ~ N(0, σ_J²) in the order of the lattice's pairs: a pure function of `instance`.
-fn random_ising(topology: &str, (fields, couplings): (f64, f64), instance: u64) -> Result<Model> {
-    let Topology::Lattice(lattice) = Topology::parse(topology).map_err(|e| e.at("topology"))?
-    else {
-        let expected = "a lattice of a given size, e.g. \"open 4x3 Z1\"";
-        return Err(Error::invalid(
-            "topology",
-            format!("\"{topology}\""),
-            expected,
-        ));
-    };
-    let mut rng = chain_rng(instance, INSTANCE, 0);
-    let mut normal = |sigma: f64| -> f64 {
-        let z: f64 = StandardNormal.sample(&mut rng);
-        sigma * z
-    };
-    let n = lattice.width * lattice.height;
-    let fields = (0..n).map(|_| normal(fields)).collect();
-    let pairs = lattice.edges().into_iter();
-    let list = pairs.map(|(i, j)| (i, j, normal(couplings))).collect();
-    Ok(Model::Ising(Ising::new(fields, Couplings::new(n, list)?)?))
 }
 
 fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
@@ -274,12 +248,6 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
             let graph = Couplings::new(fields.len(), list)?;
             Model::Ising(Ising::new(fields, graph)?)
         }
-        EnergyKind::RandomIsing {
-            topology,
-            field_sigma,
-            coupling_sigma,
-            instance,
-        } => random_ising(topology, (*field_sigma, *coupling_sigma), *instance)?,
         EnergyKind::Rbm {
             visible,
             hidden,

@@ -174,6 +174,9 @@ pub struct Plan {
     pub duration: String,
     pub sample_period: Option<String>,
     pub scheme: String,
+    /// Whether the file names the scheme: the default stands for the chip's own.
+    #[serde(skip)]
+    pub scheme_stated: bool,
     pub step: String,
     pub bias_tolerance: f64,
     pub precision: String,
@@ -550,6 +553,7 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         duration: s.time("duration", "500 tau")?,
         sample_period: optional_time("sample_period")?,
         scheme: s.word("scheme", "euler-maruyama", &crate::dynamics::scheme_names())?,
+        scheme_stated: s.get("scheme").is_some(),
         step,
         bias_tolerance: s.positive("bias_tolerance", 0.01)?,
         precision: s.word("precision", "f32", &["f32", "f64", "mixed"])?,

@@ -7,7 +7,7 @@
 //! shift is no field). Couplings pass the same DACs as ever, so a correction is as fine as they are.
 
 use super::card::Kind;
-use super::dac::Dac;
+use super::converters::converter;
 use super::die::{Die, Level};
 use super::ledger::{Ledger, Spent};
 use super::program::{Programmed, Scale, program};
@@ -118,11 +118,7 @@ pub fn calibrate(die: &mut Die, sites: usize, plan: &CalibrationPlan) -> Result<
 
 /// Settings from −`span` to `span`, at the nearest codes of the field's converter.
 fn settings(die: &Die, plan: &CalibrationPlan, span: f64) -> Vec<f64> {
-    let limit = die.limit("dac", "limits.field_max");
-    let dac = Dac {
-        full_scale: limit.unwrap_or(f64::INFINITY),
-        bits: limit.and(die.limit("dac", "limits.dac_bits").map(|b| b as u32)),
-    };
+    let dac = converter(die, "limits.field_max", 1.0);
     (0..plan.points)
         .map(|k| span * (2.0 * k as f64 / (plan.points - 1) as f64 - 1.0))
         .map(|b| dac.convert(b).0)

@@ -7,18 +7,18 @@
 //! difference of the two, and |P_ij| takes the place of −P_ij. Inductors short direct current: means are zero.
 
 use super::chip::Chip;
+use super::converters::of_couplings;
 use super::dac::Dac;
 use super::die::Die;
-use super::injected::converter;
 use super::program::Realised;
 use super::readout::Readout;
 use super::view::View;
 use crate::circuit::{Assembly, Circuit, NodeId};
-use crate::dynamics::Process;
+use crate::dynamics::{Process, linear};
 use crate::energy::{Model, Parameters, Quadratic};
 use crate::error::{Error, Result};
 use crate::units::BOLTZMANN;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{Complex, DMatrix, DVector};
 use uom::si::capacitance::farad;
 use uom::si::electrical_conductance::siemens;
 use uom::si::electrical_resistance::ohm;
@@ -98,6 +98,16 @@ impl CapacitiveChip {
     }
 }
 
+impl CapacitiveChip {
+    /// Rates of the modes, in the process's time.
+    fn modes(&self) -> Vec<Complex<f64>> {
+        let a = linear::drift_matrix(self.process());
+        a.map_or_else(Vec::new, |a| {
+            a.complex_eigenvalues().iter().copied().collect()
+        })
+    }
+}
+
 struct Built {
     assembly: Assembly,
     realised: Realised,
@@ -119,7 +129,7 @@ fn build(
     let c0 = card.required("physics.capacitance") * if differential { 2.0 } else { 1.0 };
     let resistance = card.required("physics.resistance") / if differential { 2.0 } else { 1.0 };
     let inductance = card.required("physics.inductance") / if differential { 2.0 } else { 1.0 };
-    let dac = converter(die, "limits.coupling_max", 1.0);
+    let dac = of_couplings(die, 1.0);
     let tolerance = die.spread("capacitance", "nonidealities.capacitance_sigma");
     let spread = |property: u64, k: usize| 1.0 + tolerance * die.deviate(property, k as u64);
 
@@ -262,7 +272,7 @@ impl Chip for CapacitiveChip {
     }
 
     fn coupling_dac(&self, die: &Die) -> Dac {
-        converter(die, "limits.coupling_max", 1.0)
+        of_couplings(die, 1.0)
     }
 
     /// The first half of the rows are voltages, x nodes first.
@@ -275,19 +285,22 @@ impl Chip for CapacitiveChip {
     }
 
     fn readout(&self, die: &Die) -> Readout {
-        let bits = die.limit("adc", "readout.adc_bits");
-        match (bits, die.card.get("limits.rails")) {
-            (Some(bits), Some(rails)) => Readout::adc(bits as u32, rails / self.volts_per_x()),
-            _ => Readout::perfect(),
-        }
+        Readout::of(die, self.volts_per_x())
     }
 
-    /// Any: the default scheme is exact. Euler–Maruyama would need h|λ|²/Re λ small for every mode, thousands of steps per RC
-    /// at the quality factors of such boards.
-    fn step(&self, _tolerance: f64) -> Option<f64> {
-        Some(0.25)
+    /// By mode: Euler–Maruyama multiplies its variance by 1/(1 − h|λ|²/2Re λ).
+    fn step(&self, tolerance: f64) -> Option<f64> {
+        let modes = self.modes().into_iter().map(|l| l.re / l.norm_sqr());
+        let least = modes.fold(f64::INFINITY, f64::min);
+        Some(2.0 * tolerance / (1.0 + tolerance) * least)
     }
 
+    fn variance_inflation(&self, h: f64) -> Option<f64> {
+        let worst = |l: &Complex<f64>| 1.0 / (1.0 - h * l.norm_sqr() / (2.0 * l.re)) - 1.0;
+        self.modes().iter().map(worst).reduce(f64::max)
+    }
+
+    /// Exact: Euler–Maruyama takes thousands of steps per RC at the quality factors of such boards.
     fn scheme(&self) -> &'static str {
         "ornstein-uhlenbeck"
     }

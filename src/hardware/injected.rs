@@ -7,6 +7,7 @@
 
 use super::card::Card;
 use super::chip::Chip;
+use super::converters::{Converters, of_couplings};
 use super::dac::Dac;
 use super::die::Die;
 use super::program::{Realised, Scale};
@@ -85,11 +86,9 @@ impl InjectedChip {
         let gains: Vec<(f64, f64)> = (0..energy.couplings.edges().len() as u64)
             .map(|edge| die.coupler_gains(COUPLING, edge))
             .collect();
-        let converters = Converters {
-            couplings: converter(die, "limits.coupling_max", a * a),
-            fields: converter(die, "limits.field_max", a),
-        };
-        let realised = converters.realise(&energy.fields, energy.couplings.values(), &gains);
+        let converters = Converters::new(die, a * a, a);
+        let realised =
+            converters.realise(&energy.fields, both_ways(energy.couplings.values()), &gains);
         let mut biases = Vec::with_capacity(n);
         // What is off needs no numbers.
         let sites = |name: &str, property: u64| match die.has(name) {
@@ -161,17 +160,18 @@ impl Chip for InjectedChip {
 
     /// In units of J: full scale J_max a².
     fn coupling_dac(&self, die: &Die) -> Dac {
-        converter(die, "limits.coupling_max", self.scale * self.scale)
+        of_couplings(die, self.scale * self.scale)
     }
 
     /// Writes fields and couplings through the DACs and the couplers' gain errors.
     fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
         let a = self.scale;
-        let converters = Converters {
-            couplings: self.coupling_dac(die),
-            fields: converter(die, "limits.field_max", a),
-        };
-        let realised = converters.realise(&parameters.fields, &parameters.couplings, &self.gains);
+        let converters = Converters::new(die, a * a, a);
+        let realised = converters.realise(
+            &parameters.fields,
+            both_ways(&parameters.couplings),
+            &self.gains,
+        );
         let unit = self.unit_conductance / (a * a);
         let pairs = self.couplers.iter().zip(&realised.couplings);
         let transconductances: Vec<(ElementId, f64)> = pairs
@@ -211,11 +211,7 @@ impl Chip for InjectedChip {
     }
 
     fn readout(&self, die: &Die) -> Readout {
-        let bits = die.limit("adc", "readout.adc_bits");
-        match (bits, die.card.get("limits.rails")) {
-            (Some(bits), Some(rails)) => Readout::adc(bits as u32, rails / self.volts_per_x()),
-            _ => Readout::perfect(),
-        }
+        Readout::of(die, self.volts_per_x())
     }
 
     fn excess_noise_share(&self) -> Option<f64> {
@@ -277,32 +273,9 @@ fn voltage_unit(card: &Card) -> f64 {
     (BOLTZMANN * t_eff / card.required("physics.capacitance")).sqrt()
 }
 
-/// The DACs that parameters go through.
-struct Converters {
-    couplings: Dac,
-    fields: Dac,
-}
-
-impl Converters {
-    /// What the DACs and the couplers' gain errors make of fields and couplings.
-    fn realise(&self, fields: &[f64], couplings: &[f64], gains: &[(f64, f64)]) -> Realised {
-        let mut realised = Realised {
-            fields: Vec::with_capacity(fields.len()),
-            couplings: Vec::with_capacity(couplings.len()),
-            clipped: 0,
-        };
-        for (&value, &(down, up)) in couplings.iter().zip(gains) {
-            let (level, clipped) = self.couplings.convert(value);
-            realised.clipped += usize::from(clipped);
-            realised.couplings.push((level * down, level * up));
-        }
-        for &value in fields {
-            let (level, clipped) = self.fields.convert(value);
-            realised.clipped += usize::from(clipped);
-            realised.fields.push(level);
-        }
-        realised
-    }
+/// The same coupling into either node.
+fn both_ways(couplings: &[f64]) -> impl ExactSizeIterator<Item = (f64, f64)> + '_ {
+    couplings.iter().map(|&j| (j, j))
 }
 
 /// Coefficients of c1 (V − o) + c3 (V − o)³ in powers of V.
@@ -313,20 +286,6 @@ fn shifted_cubic(c1: f64, c3: f64, o: f64) -> Vec<f64> {
         -3.0 * c3 * o,
         c3,
     ]
-}
-
-/// The DAC of a limit, its full scale times `range`; without the non-ideality, no bits and no limit.
-pub(super) fn converter(die: &Die, key: &str, range: f64) -> Dac {
-    match die.limit("dac", key) {
-        Some(limit) => Dac {
-            full_scale: limit * range,
-            bits: die.card.get("limits.dac_bits").map(|b| b as u32),
-        },
-        None => Dac {
-            full_scale: f64::INFINITY,
-            bits: None,
-        },
-    }
 }
 
 /// The smallest a ≥ 1 with |J| ≤ J_max a² and |b| ≤ b_max a, by the card's limits (whether or not they are on).

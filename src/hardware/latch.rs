@@ -6,10 +6,11 @@
 //! voltage. Charges move one by one (Poisson) or with shot noise (Langevin); nothing here knows the telegraph's rates.
 
 use super::chip::Chip;
+use super::converters::of_couplings;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::Realised;
-use super::spin_values::{SpinValues, converter};
+use super::spin_values::SpinValues;
 use super::view::View;
 use crate::circuit::{Assembly, ChargeLevel, Circuit, Mosfet, NodeId};
 use crate::dynamics::{Process, Wave};
@@ -55,7 +56,7 @@ impl LatchChip {
             }
         }
         let volts_per_input = 2.0 / (1e3 * die.card.required("physics.bias_gain"));
-        let values = SpinValues::new(die, ising, volts_per_input);
+        let values = SpinValues::new(die, ising, volts_per_input, &[]);
         let realised = values.realise(
             die,
             &Parameters {
@@ -259,7 +260,7 @@ impl Chip for LatchChip {
     }
 
     fn coupling_dac(&self, die: &Die) -> Dac {
-        converter(die, "limits.coupling_max")
+        of_couplings(die, 1.0)
     }
 
     fn view(&self) -> View {

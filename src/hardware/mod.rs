@@ -7,6 +7,7 @@ mod calibrate;
 mod capacitive;
 pub mod card;
 mod chip;
+mod converters;
 mod dac;
 pub mod datasheet;
 mod die;

@@ -462,11 +462,17 @@ impl Programmed {
     fn settled(&self) -> Option<(Option<f64>, Option<f64>)> {
         let asked = self.model.discrete().filter(|e| e.dim() <= MOST_SPINS)?;
         let chain = self.spin_chain().ok()?;
-        let asked = exact::enumerate(asked).ok()?.probabilities;
-        let settled = chain.stationary().ok()?;
+        let asked = exact::probabilities(asked).ok()?;
+        // An energy is sampled in detailed balance; without one the law has to be solved for.
+        let (production, settled) = match self.energy() {
+            Some(Model::Ising(own)) => {
+                let still = self.clock_round().is_none().then_some(0.0);
+                (still, exact::probabilities(&own).ok()?)
+            }
+            _ => (chain.entropy_production().ok()?, chain.stationary().ok()?),
+        };
         let distance = asked.iter().zip(&settled).map(|(a, b)| (a - b).abs());
-        let tv = 0.5 * distance.sum::<f64>();
-        Some((chain.entropy_production().ok()?, Some(tv)))
+        Some((production, Some(0.5 * distance.sum::<f64>())))
     }
 
     /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.

@@ -1,5 +1,7 @@
 //! Reading node voltages: an ADC over the rails, or the bare value on an ideal chip.
 
+use super::die::Die;
+
 /// How node values are read; values are in the energy's variable.
 #[derive(Clone, Debug, Default)]
 pub struct Readout {
@@ -18,6 +20,15 @@ impl Readout {
         let codes = 2f64.powi(bits as i32 - 1) - 1.0;
         Readout {
             adc: Some(((full_scale / codes) as f32, codes as f32)),
+        }
+    }
+
+    /// A die's ADC over its rails, where it has both; perfect otherwise.
+    pub(super) fn of(die: &Die, volts_per_x: f64) -> Self {
+        let bits = die.limit("adc", "readout.adc_bits");
+        match (bits, die.card.get("limits.rails")) {
+            (Some(bits), Some(rails)) => Readout::adc(bits as u32, rails / volts_per_x),
+            _ => Readout::perfect(),
         }
     }
 

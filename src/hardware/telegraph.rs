@@ -6,9 +6,11 @@
 //! card's, the logit of a given bias falls as 1/T (κ = 27.2/V_T, with the supply kept at its multiple of V_T).
 
 use super::chip::Chip;
+use super::converters::of_couplings;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::{Realisation, Realised};
+use super::spin_values::SpinValues;
 use super::update::Update;
 use crate::circuit::{Circuit, NodeId};
 use crate::dynamics::{
@@ -16,7 +18,6 @@ use crate::dynamics::{
 };
 use crate::energy::{Couplings, Ising, Model, Parameters};
 use crate::error::{Error, Result};
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use uom::si::capacitance::farad;
 use uom::si::electrical_conductance::siemens;
@@ -27,9 +28,7 @@ use uom::si::f64::{
 use uom::si::thermodynamic_temperature::kelvin;
 use uom::si::time::second;
 
-const COUPLING: u64 = 4;
 const TAU: u64 = 5;
-const BIAS: u64 = 6;
 
 /// The RC node that feeds a p-bit.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +54,7 @@ pub(super) struct TelegraphChip {
     process: Process,
     /// τ0, s.
     tau: f64,
-    /// Coupled pairs: the energy's, then those that only directed couplings join.
-    edges: Vec<(usize, usize)>,
-    /// What directed couplings add, into the lower node and into the higher; empty without any.
-    one_way: Vec<(f64, f64)>,
-    /// Gain error of each coupling, into the lower node and into the higher.
-    gains: Vec<(f64, f64)>,
-    /// Bias offset of each p-bit in units of input.
-    offsets: Vec<f64>,
+    values: SpinValues,
     /// Synapse rate in units of 1/τ0: 0 when inputs are direct.
     synapse_rate: f64,
     volts_per_input: f64,
@@ -71,13 +63,6 @@ pub(super) struct TelegraphChip {
     /// gain over the card's.
     sensitivity: f64,
     realised: Realised,
-}
-
-fn converter(die: &Die, key: &str) -> Dac {
-    Dac {
-        full_scale: die.limit("dac", key).unwrap_or(f64::INFINITY),
-        bits: die.limit("dac", "limits.dac_bits").map(|b| b as u32),
-    }
 }
 
 impl TelegraphChip {
@@ -94,7 +79,6 @@ impl TelegraphChip {
             .sites(TAU, n)
             .into_iter()
             .map(|z| slow * (spread * z).exp());
-        let skew = die.actual("physics.skew") / volts_per_input;
         let at = card.required("physics.temperature") * die.temperature_ratio;
         let synapse = die.limit("synapse", "nonidealities.synapse").and_then(|_| {
             let tau_s = card.get("physics.synapse_tau")?;
@@ -121,11 +105,11 @@ impl TelegraphChip {
                 )
             }
         };
-        let (edges, one_way) = with_directed(ising.couplings.edges(), directed);
+        let values = SpinValues::new(die, ising, volts_per_input, directed);
         process.levels = Some(Levels {
             tau: own_tau.collect(),
             tau_bias: card.required("physics.tau_bias"),
-            clocking: Update::clocking(card, n, &edges)?,
+            clocking: Update::clocking(card, n, &values.edges)?,
             input: LevelInput::Direct {
                 field: vec![0.0; n],
                 coupling: Linear::Sparse(Vec::new()),
@@ -134,15 +118,7 @@ impl TelegraphChip {
         let mut chip = TelegraphChip {
             process,
             tau,
-            gains: (0..edges.len() as u64)
-                .map(|edge| die.coupler_gains(COUPLING, edge))
-                .collect(),
-            edges,
-            one_way,
-            offsets: (0u64..)
-                .zip(die.sites(BIAS, n))
-                .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
-                .collect(),
+            values,
             synapse_rate,
             volts_per_input,
             synapse,
@@ -158,15 +134,6 @@ impl TelegraphChip {
         chip.write(die, &parameters)?;
         Ok(chip)
     }
-
-    /// What is asked of each pair: into the lower node and into the higher.
-    fn wanted<'a>(&'a self, parameters: &'a Parameters) -> impl Iterator<Item = (f64, f64)> + 'a {
-        (0..self.edges.len()).map(|k| {
-            let both = parameters.couplings.get(k).copied().unwrap_or(0.0);
-            let extra = self.one_way.get(k).copied().unwrap_or_default();
-            (both + extra.0, both + extra.1)
-        })
-    }
 }
 
 impl Chip for TelegraphChip {
@@ -176,38 +143,25 @@ impl Chip for TelegraphChip {
 
     /// In units of J.
     fn coupling_dac(&self, die: &Die) -> Dac {
-        converter(die, "limits.coupling_max")
+        of_couplings(die, 1.0)
     }
 
     /// Writes fields and couplings through the DACs and gain errors.
     fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
-        let (coupling_dac, field_dac) =
-            (self.coupling_dac(die), converter(die, "limits.field_max"));
-        let n = self.offsets.len();
-        let mut realised = Realised::default();
+        let (n, edges) = (self.values.spins(), &self.values.edges);
+        let realised = self.values.realise(die, parameters);
         let mut degrees = vec![0; n];
-        for &(i, j) in &self.edges {
+        for &(i, j) in edges {
             degrees[i] += 1;
             degrees[j] += 1;
         }
         let mut rows: Vec<Vec<_>> = degrees.into_iter().map(Vec::with_capacity).collect();
-        let asked = self.wanted(parameters);
-        realised.couplings.reserve(self.edges.len());
-        for ((asked, &(i, j)), &(gain_i, gain_j)) in asked.zip(&self.edges).zip(&self.gains) {
-            let (into_i, into_j) = (coupling_dac.convert(asked.0), coupling_dac.convert(asked.1));
-            realised.clipped += usize::from(into_i.1 || into_j.1);
-            let pair = (into_i.0 * gain_i, into_j.0 * gain_j);
+        for (&(i, j), pair) in edges.iter().zip(&realised.couplings) {
             rows[i].push((j, pair.0));
             rows[j].push((i, pair.1));
-            realised.couplings.push(pair);
         }
         for row in &mut rows {
             row.sort_unstable_by_key(|e| e.0);
-        }
-        for (&value, offset) in parameters.fields.iter().zip(&self.offsets) {
-            let (level, clipped) = field_dac.convert(value);
-            realised.clipped += usize::from(clipped);
-            realised.fields.push(level + offset);
         }
         let cool = self.sensitivity;
         let field = realised.fields.iter().map(|h| h * cool).collect();
@@ -240,16 +194,16 @@ impl Chip for TelegraphChip {
     }
 
     fn asked(&self, parameters: &Parameters) -> Vec<(f64, f64)> {
-        self.wanted(parameters).collect()
+        self.values.asked(parameters).collect()
     }
 
     /// The energy's pairs, then those that only directed couplings join.
     fn pairs(&self) -> Option<Vec<(usize, usize)>> {
-        Some(self.edges.clone())
+        Some(self.values.edges.clone())
     }
 
     fn is_directed(&self) -> bool {
-        self.one_way.iter().any(|(low, high)| low != high)
+        self.values.is_directed()
     }
 
     /// One realisation of `points` steps as a circuit: every p-bit a source of its recorded ±1 V (node p0, p1 …) that drives
@@ -266,7 +220,7 @@ impl Chip for TelegraphChip {
                 expected,
             ));
         };
-        let n = self.offsets.len();
+        let n = self.values.spins();
         let setting = Setting {
             step: of.step / self.tau,
             clamped: &vec![false; n],
@@ -293,7 +247,7 @@ impl Chip for TelegraphChip {
             .collect::<Result<_>>()?;
         // V_b = R g · 1 V is volts_per_input · K.
         let unit = self.volts_per_input / synapse.resistance.get::<ohm>();
-        for (&(i, j), &(into_i, into_j)) in self.edges.iter().zip(&self.realised.couplings) {
+        for (&(i, j), &(into_i, into_j)) in self.values.edges.iter().zip(&self.realised.couplings) {
             for (from, into, value) in [(j, i, into_i), (i, j, into_j)] {
                 let conductance = ElectricalConductance::new::<siemens>(unit * value);
                 let (from, into) = (outputs[from], inputs[into]);
@@ -322,7 +276,7 @@ impl Chip for TelegraphChip {
 
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
         let late = die.nonidealities().iter().any(|n| n == "synapse");
-        let many = self.offsets.len() > 1;
+        let many = self.values.spins() > 1;
         let at_once = Update::of(&die.card).is_ok_and(|u| u == Update::AllAtOnce) && many;
         vec![
             (
@@ -342,44 +296,12 @@ impl Chip for TelegraphChip {
 
     fn energy(&self, _die: &Die, asked: &Model) -> Option<Model> {
         let beta = self.sensitivity;
-        let pairs = self.edges.iter().zip(&self.realised.couplings);
+        let pairs = self.values.edges.iter().zip(&self.realised.couplings);
         let list = pairs.map(|(&(i, j), c)| (i, j, c.0 * beta)).collect();
         let graph = Couplings::new(asked.dim(), list).ok()?;
         let fields = self.realised.fields.iter().map(|h| h * beta).collect();
         Ising::new(fields, graph).ok().map(Model::Ising)
     }
-}
-
-/// The pairs of an energy and of directed couplings, and what the latter add to each, into the lower node and the higher.
-#[allow(clippy::type_complexity)]
-fn with_directed(
-    own: &[(usize, usize)],
-    directed: &[(usize, usize, f64)],
-) -> (Vec<(usize, usize)>, Vec<(f64, f64)>) {
-    let mut edges = own.to_vec();
-    if directed.is_empty() {
-        return (edges, Vec::new());
-    }
-    let mut place: HashMap<(usize, usize), usize> = edges
-        .iter()
-        .enumerate()
-        .map(|(k, &edge)| (edge, k))
-        .collect();
-    let mut extra = vec![(0.0, 0.0); edges.len()];
-    for &(into, from, value) in directed {
-        let edge = (into.min(from), into.max(from));
-        let k = *place.entry(edge).or_insert_with(|| {
-            edges.push(edge);
-            extra.push((0.0, 0.0));
-            edges.len() - 1
-        });
-        if into < from {
-            extra[k].0 += value;
-        } else {
-            extra[k].1 += value;
-        }
-    }
-    (edges, extra)
 }
 
 /// Levels that hold for a step each, in volts; +1 before the first, where a chain starts. A change takes a thousandth of a step.

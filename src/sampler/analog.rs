@@ -13,6 +13,8 @@ use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
 use crate::hardware::{Programmed, Spent, View};
 
+/// The scheme that is exact for linear processes at any step.
+const EXACT: &str = "ornstein-uhlenbeck";
 /// The scheme whose step rule is a closed form.
 const EULER: &str = "euler-maruyama";
 
@@ -125,8 +127,14 @@ impl<R: Compiled> AnalogSampler<R> {
         match self.rule {
             StepRule::Seconds(seconds) => seconds / self.programmed.seconds_per_time(),
             StepRule::Auto(tolerance) => {
-                if let Some(step) = self.programmed.step(tolerance) {
-                    return step;
+                match self.programmed.step(tolerance) {
+                    // Exact at any step: one from reading to reading.
+                    Some(_) if self.scheme == EXACT => {
+                        return self.programmed.sample_period()
+                            / self.programmed.seconds_per_time();
+                    }
+                    Some(step) => return step,
+                    None => {}
                 }
                 match (self.stiffness.value(), &self.programmed.process().levels) {
                     (Some(stiffness), _) => {
@@ -315,6 +323,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
                 None if self.scheme == EULER => self.programmed.variance_inflation(step),
                 None => None,
             },
+            first_order_bias: self.scheme == EULER && self.stiffness().is_some(),
         }
     }
 

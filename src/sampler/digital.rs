@@ -158,6 +158,28 @@ pub(super) fn finish(
     }
 }
 
+/// What Gibbs samplers say of themselves: sweeps, no bias.
+pub(super) fn gibbs(chains: usize, nodes: usize) -> Description {
+    Description {
+        name: "gibbs".to_owned(),
+        kind: "digital".to_owned(),
+        chains,
+        nodes,
+        step: None,
+        first_order_bias: false,
+        predicted_bias: Some(0.0),
+    }
+}
+
+/// The state of a sampler that adapts nothing.
+pub(super) fn state<R: Compiled>(ensemble: &Ensemble<R>) -> ChainState {
+    ChainState {
+        values: ensemble.values(),
+        streams: streams(ensemble),
+        adapted: Vec::new(),
+    }
+}
+
 pub(super) fn streams<R: Compiled>(ensemble: &Ensemble<R>) -> Option<Vec<Vec<u64>>> {
     Some(
         ensemble
@@ -201,6 +223,7 @@ impl<R: Compiled> Sampler for LangevinSampler<R> {
             nodes: self.model.dim(),
             step: Some(step),
             predicted_bias: if self.adjusted { Some(0.0) } else { inflation },
+            first_order_bias: !self.adjusted,
         }
     }
 
@@ -301,22 +324,11 @@ impl GibbsSampler {
 
 impl Sampler for GibbsSampler {
     fn describe(&self) -> Description {
-        Description {
-            name: "gibbs".to_owned(),
-            kind: "digital".to_owned(),
-            chains: self.ensemble.chains(),
-            nodes: self.model.dim(),
-            step: None,
-            predicted_bias: Some(0.0),
-        }
+        gibbs(self.ensemble.chains(), self.model.dim())
     }
 
     fn state(&self) -> ChainState {
-        ChainState {
-            values: self.ensemble.values(),
-            streams: streams(&self.ensemble),
-            adapted: Vec::new(),
-        }
+        state(&self.ensemble)
     }
 
     fn restore(&mut self, state: &ChainState) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Block Gibbs sampling of factor graphs: the conditional laws of spins and categories, lowered to table rows times spins.
 
-use super::digital::{count, finish, restore, streams};
+use super::digital::{self, count, finish, restore};
 use super::{ChainState, Cost, Description, Follow, Phase, Run, Sampler, clamp_mask};
 use crate::dynamics::{Conditional, Contribution, Ensemble, FactorGibbs, Origin, Site};
 use crate::energy::{Domain, Factor, FactorGraph, Parameters, Parametric};
@@ -124,22 +124,11 @@ impl FactorSampler {
 
 impl Sampler for FactorSampler {
     fn describe(&self) -> Description {
-        Description {
-            name: "gibbs".to_owned(),
-            kind: "digital".to_owned(),
-            chains: self.ensemble.chains(),
-            nodes: self.graph.dim(),
-            step: None,
-            predicted_bias: Some(0.0),
-        }
+        digital::gibbs(self.ensemble.chains(), self.graph.dim())
     }
 
     fn state(&self) -> ChainState {
-        ChainState {
-            values: self.ensemble.values(),
-            streams: streams(&self.ensemble),
-            adapted: Vec::new(),
-        }
+        digital::state(&self.ensemble)
     }
 
     fn restore(&mut self, state: &ChainState) -> Result<()> {

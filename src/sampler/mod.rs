@@ -169,6 +169,8 @@ pub struct Description {
     pub nodes: usize,
     /// Step size in units of the energy's time (digital: h of dx = −∇E dt; analog: h/(a²τ)); `None` for sweeps.
     pub step: Option<f64>,
+    /// Whether the steps are Euler–Maruyama's of dx = −∇E dt + √2 dW, whose bias of any moment is known to first order.
+    pub first_order_bias: bool,
     /// Relative stationary variance inflation of the stiffest mode predicted for `step`, where the scheme has one.
     pub predicted_bias: Option<f64>,
 }

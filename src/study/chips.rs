@@ -418,6 +418,15 @@ impl Prepared {
         Origin::from((self.experiment.seed, domain)).by(self.experiment.plan.generator)
     }
 
+    /// The scheme that a chip is integrated by: the file's, or the chip's own.
+    pub(super) fn scheme(&self, programmed: &Programmed) -> String {
+        let plan = &self.experiment.plan;
+        match plan.scheme_stated {
+            true => plan.scheme.clone(),
+            false => programmed.scheme().to_owned(),
+        }
+    }
+
     /// An analog sampler of a programmed die; `domain` tells its streams from others'.
     pub(super) fn analog(
         &self,
@@ -433,12 +442,7 @@ impl Prepared {
             time => StepRule::Seconds(self.seconds(time)),
         };
         let streams = self.origin(ANALOG + domain);
-        // The default scheme stands for the chip's own.
-        let native = programmed.scheme();
-        let scheme = match plan.scheme.as_str() {
-            "euler-maruyama" => native,
-            other => other,
-        };
+        let scheme = &self.scheme(&programmed);
         let (full, single) = (NormalBits::Full, NormalBits::Single);
         Ok(match plan.precision.as_str() {
             "f32" => Box::new(AnalogSampler::<f32>::new(

@@ -349,11 +349,11 @@ fn reference(
 
 /// Mean and covariance of one sampler against the reference, the scheme's predicted bias beside them.
 fn against(outcome: &Outcome, reference: &Reference) -> [Comparison; 2] {
-    let biased = outcome.description.predicted_bias.is_some_and(|b| b > 0.0);
+    let known = outcome.description.first_order_bias;
     let bias = outcome
         .description
         .step
-        .filter(|_| biased && !outcome.measured.delta_energy.is_empty())
+        .filter(|_| known && !outcome.measured.delta_energy.is_empty())
         .map(|h| agree::predicted_bias(&outcome.measured, &outcome.run.samples, h));
     agree::compare(
         (&outcome.record.name, &outcome.measured.moments),

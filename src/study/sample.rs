@@ -317,11 +317,11 @@ impl Prepared {
             facts.insert("step".to_owned(), format!("{step:.4e}"));
         }
         let provenance = match &contender {
-            Contender::Chip(k) => self
-                .program(&self.dies[*k], model)?
-                .ledger()
-                .provenance
-                .clone(),
+            Contender::Chip(k) => {
+                let programmed = self.program(&self.dies[*k], model)?;
+                facts.insert("scheme".to_owned(), self.scheme(&programmed));
+                programmed.ledger().provenance.clone()
+            }
             Contender::Digital(_) => BTreeMap::new(),
         };
         Ok(SamplerRecord {
@@ -518,7 +518,7 @@ pub(super) fn add_discrete_distances(model: &Model, outcome: &mut Outcome, refer
     put(
         &mut outcome.record.metrics,
         "tv_floor",
-        diagnostics::tv_sampling_floor(p, effective),
+        diagnostics::expected_total_variation(p, (effective.round() as u64).max(1)),
     );
     put(
         &mut outcome.record.metrics,

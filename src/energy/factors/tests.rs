@@ -1,3 +1,5 @@
+//! Factor graphs against what they are by hand: values, logits, colourings, enumeration, refusals.
+
 use super::*;
 use crate::energy::{Couplings, exact};
 
