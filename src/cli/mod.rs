@@ -9,7 +9,7 @@ mod progress;
 mod verify;
 
 use crate::error::{Error, Result};
-use crate::experiment::{Any, CircuitExperiment, Experiment, SweepExperiment};
+use crate::experiment::{Any, CircuitExperiment, DensityExperiment, Experiment, SweepExperiment};
 use crate::record::{RunDirectory, RunRecord};
 use crate::report;
 use crate::study::{self, Prepared, Session};
@@ -61,7 +61,10 @@ fn execute(command: &Command, common: &Common) -> Result<bool> {
         Command::Models { name } => models::show(name.as_deref(), common.json),
         Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),
         Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),
-        Command::Train(job) => carry_out(job, common, |_| Ok(()), study::train),
+        Command::Train(job) => match Any::load(&job.file)? {
+            Any::Density(experiment) => carry_out_density(*experiment, job, common),
+            _ => carry_out(job, common, |_| Ok(()), study::train),
+        },
         Command::Fit(measured) => fit::show(measured, common.json),
         Command::Netlist(export) => netlist::export(export),
         Command::Diagnose(examination) => diagnose::examine(examination, common),
@@ -108,7 +111,30 @@ fn carry_out(
         Any::Energy(experiment) => carry_out_energy(*experiment, job, common, check, work),
         Any::Circuit(experiment) => carry_out_circuit(*experiment, job, common),
         Any::Sweep(sweep) => carry_out_sweep(*sweep, job, common, check, work),
+        Any::Density(_) => Err(only_trained(&job.file)),
     }
+}
+
+/// Why a neural energy is not sampled by itself.
+fn only_trained(file: &Path) -> Error {
+    let expected = "another energy, or the command train: a neural energy is what it learns";
+    Error::invalid("energy.kind", "\"neural\"", expected).in_file(file)
+}
+
+fn carry_out_density(mut experiment: DensityExperiment, job: &Job, common: &Common) -> Result<()> {
+    if let Some(seed) = job.seed {
+        experiment.seed = seed;
+    }
+    let directory = RunDirectory::create(&output(job), job.resume)?;
+    let terminal = Arc::new(Terminal::new(common.quiet));
+    let session = Session {
+        watch: terminal.clone(),
+        interrupted: progress::interrupt_flag(),
+    };
+    let record = study::run_density(&experiment, &directory, &session);
+    study::Watch::end(&*terminal);
+    let record = told(record, &directory)?;
+    finish(&record, &directory, common)
 }
 
 fn carry_out_sweep(

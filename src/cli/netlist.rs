@@ -30,6 +30,7 @@ impl Subject {
                 let title = format!("{} (the sweep's first point)", first.title);
                 (Subject::Chip(Box::new(Prepared::new(first)?)), title)
             }
+            Any::Density(_) => return Err(super::only_trained(file)),
             Any::Energy(experiment) => {
                 let title = experiment.title.clone();
                 (Subject::Chip(Box::new(Prepared::new(*experiment)?)), title)

@@ -4,7 +4,9 @@
 mod csv_file;
 mod npz_file;
 mod traces;
+mod two_moons;
 
 pub use csv_file::{Columns, Dataset, load, read_indices};
 pub use npz_file::{NumberArray, NumberFile};
 pub use traces::{Traces, read_centres};
+pub use two_moons::TwoMoons;

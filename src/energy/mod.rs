@@ -2,7 +2,8 @@
 //!
 //! Conventions: quadratic E = ½xᵀPx − bᵀx; soft spins E = Σ(j2 x² + j4 x⁴ − b x) − Σ_{i<j} J_ij x_i x_j;
 //! spins E = −Σ h s − Σ_{i<j} J_ij s_i s_j with s = ±1, so P(s_i = +1 | rest) = σ(2(h_i + Σ_j J_ij s_j));
-//! factors of spins and categories of any order E = −Σ_f W_f(x) Π s; mixtures of Gaussians E = −log p.
+//! factors of spins and categories of any order E = −Σ_f W_f(x) Π s; mixtures of Gaussians E = −log p;
+//! small networks E = a·z_L(x) + ½κ|x − c|².
 //! This room depends on nothing else in the crate but the error type.
 
 mod couplings;
@@ -12,6 +13,7 @@ mod flux_cells;
 mod ising;
 mod mixture;
 mod model;
+mod neural;
 mod quadratic;
 mod soft_spin;
 
@@ -23,6 +25,7 @@ pub use flux_cells::FluxCells;
 pub use ising::{Ising, rbm_couplings};
 pub use mixture::{Component, Mixture};
 pub use model::Model;
+pub use neural::{Jet, Network, NetworkReal};
 pub use quadratic::Quadratic;
 pub use soft_spin::SoftSpin;
 

@@ -1,6 +1,7 @@
 //! The keys of an experiment, their defaults and their checks.
 
 use super::circuit::CircuitExperiment;
+use super::density::{self, DensityExperiment};
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare};
 use super::reader::{Section, seconds};
@@ -49,6 +50,8 @@ pub enum Any {
     Sweep(Box<SweepExperiment>),
     /// On a netlist.
     Circuit(Box<CircuitExperiment>),
+    /// On a neural energy that is learned.
+    Density(Box<DensityExperiment>),
 }
 
 impl Any {
@@ -74,6 +77,16 @@ impl Any {
                 table: &table,
             };
             return Ok(Any::Circuit(Box::new(CircuitExperiment::from_section(
+                &top,
+            )?)));
+        }
+        if density::is_density(&table) {
+            let top = Section {
+                file,
+                name: String::new(),
+                table: &table,
+            };
+            return Ok(Any::Density(Box::new(DensityExperiment::from_section(
                 &top,
             )?)));
         }

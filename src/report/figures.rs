@@ -1,6 +1,7 @@
 //! The figures of a run, each from the arrays in its directory; a figure whose data is absent is not drawn.
 
 use super::discrete::{features, state_number};
+use super::landscapes::landscapes;
 use super::svg::{Mark, Plot, diverging_png, grey_png};
 use crate::diagnostics::Moments;
 use crate::record::{Array, Chart, RunDirectory, RunRecord};
@@ -44,6 +45,7 @@ pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     figures.extend(parameters.as_ref().and_then(couplings));
     figures.extend(trajectories(directory, run));
     figures.extend(landscape(directory, run));
+    figures.extend(landscapes(directory, run));
     figures.extend(moments(directory, run));
     figures.extend(probabilities(directory, run));
     figures.extend(coupling_check(run));

@@ -3,6 +3,7 @@
 mod diagnosis;
 mod discrete;
 mod figures;
+mod landscapes;
 mod many;
 mod page;
 mod svg;

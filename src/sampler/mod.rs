@@ -5,12 +5,14 @@ mod anneal;
 mod digital;
 mod factors;
 mod lower;
+mod network;
 
 pub use analog::{AnalogSampler, StepRule};
 pub use anneal::{Annealed, Schedule, anneal, scaled};
 pub use digital::{GibbsSampler, LangevinSampler};
 pub use factors::{FactorSampler, conditionals};
 pub use lower::{langevin_process, spin_process, stiffness};
+pub use network::NetworkSampler;
 
 use crate::energy::Parameters;
 use crate::error::Result;

@@ -1,12 +1,17 @@
-//! Training of programmed couplings by contrastive divergence, through any sampler.
+//! Training of energies: programmed couplings through any sampler, and small networks by every objective.
 //!
-//! The energy is linear in θ = (fields, couplings) with statistics s(x) = (x_i, x_i x_j), so the log-likelihood gradient is
-//! ⟨s⟩ with the data clamped minus ⟨s⟩ free. CD starts the free phase at the data, PCD continues chains from update to
-//! update (Tieleman 2008). A conditional free phase, with part of the visible nodes clamped, adds the gradient of
-//! log p(rest | clamped).
+//! A programmed energy is linear in θ = (fields, couplings) with statistics s(x) = (x_i, x_i x_j), so the log-likelihood
+//! gradient is ⟨s⟩ with the data clamped minus ⟨s⟩ free. CD starts the free phase at the data, PCD continues chains from
+//! update to update (Tieleman 2008). A conditional free phase, with part of the visible nodes clamped, adds the gradient of
+//! log p(rest | clamped). [`density`] trains neural energies.
 
 mod contrastive;
+pub mod density;
 mod optimiser;
+mod pseudo_likelihood;
+mod quadratic_score;
 
 pub use contrastive::{Checkpoint, Conditional, Method, Settings, StepReport, Trainer};
 pub use optimiser::{Optimiser, OptimiserKind};
+pub use pseudo_likelihood::{PseudoLikelihood, pseudo_likelihood};
+pub use quadratic_score::{ScoreSolution, match_scores};

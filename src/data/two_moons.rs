@@ -1,0 +1,72 @@
+//! Two moons: arcs (cos t, sin t) and (1 − cos t, ½ − sin t), t in [0, π], equal weights, isotropic Gaussian noise.
+
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
+use std::f64::consts::PI;
+
+/// Points of the quadrature along each arc: spacing π/1000, far below any noise it is used for.
+const ARC: usize = 1000;
+
+/// The law, by its noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TwoMoons {
+    /// Standard deviation around the arcs.
+    pub noise: f64,
+}
+
+fn arc(moon: usize, t: f64) -> [f64; 2] {
+    let (sin, cos) = t.sin_cos();
+    if moon == 0 {
+        [cos, sin]
+    } else {
+        [1.0 - cos, 0.5 - sin]
+    }
+}
+
+impl TwoMoons {
+    fn around(&self, moon: usize, t: f64, rng: &mut impl Rng) -> [f64; 2] {
+        arc(moon, t).map(|v| {
+            let z: f64 = StandardNormal.sample(rng);
+            v + self.noise * z
+        })
+    }
+
+    /// `n` independent points, t uniform.
+    pub fn sample(&self, n: usize, rng: &mut impl Rng) -> Vec<[f64; 2]> {
+        (0..n)
+            .map(|_| {
+                let moon = usize::from(rng.random::<bool>());
+                let t = PI * rng.random::<f64>();
+                self.around(moon, t, rng)
+            })
+            .collect()
+    }
+
+    /// `n` points at equispaced t, half on each arc, as scikit-learn's generator takes them: less scatter than independent ones.
+    pub fn equispaced(&self, n: usize, rng: &mut impl Rng) -> Vec<[f64; 2]> {
+        let half = n.div_ceil(2);
+        (0..n)
+            .map(|k| {
+                let last = (if k < half { half } else { n - half } - 1).max(1);
+                let t = PI * (k % half) as f64 / last as f64;
+                self.around(usize::from(k >= half), t, rng)
+            })
+            .collect()
+    }
+
+    /// p(x, y), by quadrature along the arcs.
+    pub fn density(&self, point: [f64; 2]) -> f64 {
+        let variance = self.noise * self.noise;
+        let mut sum = 0.0;
+        for moon in 0..2 {
+            for k in 0..ARC {
+                let c = arc(moon, PI * (k as f64 + 0.5) / ARC as f64);
+                let square = (point[0] - c[0]).powi(2) + (point[1] - c[1]).powi(2);
+                if square < 80.0 * variance {
+                    sum += (-0.5 * square / variance).exp();
+                }
+            }
+        }
+        sum / (2.0 * ARC as f64 * 2.0 * PI * variance)
+    }
+}

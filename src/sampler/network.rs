@@ -1,0 +1,273 @@
+//! Langevin dynamics of a neural energy by Leimkuhler–Matthews: x ← x − h∇E(x) + √(2h)·(ξ + ξ′)/2 with the last step's ξ′.
+//!
+//! At Euler–Maruyama's price its stationary law is right to second order (exact in a harmonic well), which matters here:
+//! a learned landscape has wells as narrow as the data's noise. Chains go by tiles of columns, so that a layer is one
+//! matrix product; a chain's noise depends on its number alone, so neither tiles nor threads show in the bits.
+
+use super::digital::count;
+use super::{ChainState, Cost, Description, Follow, Phase, Run, Sampler, Samples, clamp_mask};
+use crate::dynamics::streams::{StreamPosition, Streams};
+use crate::dynamics::{LANES, Origin};
+use crate::energy::{Network, Parameters};
+use crate::error::{Error, Result};
+use nalgebra::DMatrix;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Blocks of [`LANES`] chains in a tile.
+const BLOCKS: usize = 4;
+
+/// Some chains: positions and the last noise as columns, and their streams.
+#[derive(Clone, Debug)]
+struct Tile {
+    x: DMatrix<f32>,
+    noise: DMatrix<f32>,
+    streams: Vec<Streams>,
+}
+
+impl Tile {
+    fn draw(&mut self) -> DMatrix<f32> {
+        let mut normals = DMatrix::zeros(self.x.nrows(), self.x.ncols());
+        for (chain, mut column) in normals.column_iter_mut().enumerate() {
+            let mut rng = self.streams[chain / LANES].lane(chain % LANES);
+            for value in column.iter_mut() {
+                *value = StandardNormal.sample(&mut rng);
+            }
+        }
+        normals
+    }
+}
+
+/// Chains of a neural energy.
+#[derive(Clone, Debug)]
+pub struct NetworkSampler {
+    network: Network<f32>,
+    tiles: Vec<Tile>,
+    chains: usize,
+    step: f64,
+    /// Largest |∂E/∂x_i| that a step follows; ∞ for none.
+    clip: f64,
+    follow: Follow,
+}
+
+impl NetworkSampler {
+    /// `chains` chains at the origin with step `step`; forces beyond ±`clip` are cut (∞: never), and how often is told.
+    ///
+    /// # Errors
+    /// A step or clip that is not positive.
+    pub fn new(
+        network: &Network<f32>,
+        chains: usize,
+        origin: impl Into<Origin>,
+        step: f64,
+        clip: f64,
+        follow: Follow,
+    ) -> Result<Self> {
+        for (name, value) in [("step", step), ("clip", clip)] {
+            if value.is_nan() || value <= 0.0 || (name == "step" && value.is_infinite()) {
+                return Err(Error::invalid(name, value, "a positive number"));
+            }
+        }
+        let origin = origin.into();
+        let dim = network.inputs();
+        let width = BLOCKS * LANES;
+        let tile = |first: usize| {
+            let columns = width.min(chains - first);
+            let blocks = columns.div_ceil(LANES);
+            let stream = |b| Streams::new(origin, (first + b * LANES) as u64);
+            let mut tile = Tile {
+                x: DMatrix::zeros(dim, columns),
+                noise: DMatrix::zeros(dim, columns),
+                streams: (0..blocks).map(stream).collect(),
+            };
+            tile.noise = tile.draw();
+            tile
+        };
+        Ok(NetworkSampler {
+            network: network.clone(),
+            tiles: (0..chains).step_by(width).map(tile).collect(),
+            chains,
+            step,
+            clip,
+            follow,
+        })
+    }
+
+    /// One step of one tile; returns how many force components were cut.
+    fn advance(&self, tile: &mut Tile, held: &[bool]) -> u64 {
+        let gradient = self.network.gradients(&tile.x);
+        let normals = tile.draw();
+        let (h, clip) = (self.step as f32, self.clip as f32);
+        let half = 0.5 * (2.0 * h).sqrt();
+        let (rows, mut cut) = (tile.x.nrows(), 0);
+        for (k, x) in tile.x.iter_mut().enumerate() {
+            if held[k % rows] {
+                continue;
+            }
+            let force = gradient[k].clamp(-clip, clip);
+            cut += u64::from(force != gradient[k]);
+            *x += half * (normals[k] + tile.noise[k]) - h * force;
+        }
+        tile.noise = normals;
+        cut
+    }
+
+    fn values(&self, of: impl Fn(&Tile) -> &DMatrix<f32>) -> Vec<f64> {
+        let tiles = self.tiles.iter();
+        tiles
+            .flat_map(|t| of(t).iter().map(|&v| f64::from(v)).collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn write(
+        &mut self,
+        values: &[f64],
+        field: &str,
+        of: impl Fn(&mut Tile) -> &mut DMatrix<f32>,
+    ) -> Result<()> {
+        let expected = self.chains * self.network.inputs();
+        if values.len() != expected {
+            let expected = format!("{expected} numbers");
+            return Err(Error::invalid(field, values.len(), expected));
+        }
+        let mut rest = values.iter();
+        for tile in &mut self.tiles {
+            for (slot, &value) in of(tile).iter_mut().zip(&mut rest) {
+                *slot = value as f32;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sampler for NetworkSampler {
+    fn describe(&self) -> Description {
+        Description {
+            name: "lm".to_owned(),
+            kind: "digital".to_owned(),
+            chains: self.chains,
+            nodes: self.network.inputs(),
+            step: Some(self.step),
+            first_order_bias: false,
+            predicted_bias: None,
+        }
+    }
+
+    fn state(&self) -> ChainState {
+        let lanes = self.tiles.iter().flat_map(|tile| {
+            (0..tile.x.ncols()).map(|chain| {
+                tile.streams[chain / LANES]
+                    .position(chain % LANES)
+                    .numbers()
+            })
+        });
+        ChainState {
+            values: self.values(|t| &t.x),
+            streams: Some(lanes.collect()),
+            adapted: self.values(|t| &t.noise),
+        }
+    }
+
+    fn restore(&mut self, state: &ChainState) -> Result<()> {
+        self.write(&state.values, "state.values", |t| &mut t.x)?;
+        if !state.adapted.is_empty() {
+            self.write(&state.adapted, "state.adapted", |t| &mut t.noise)?;
+        }
+        let Some(streams) = &state.streams else {
+            return Ok(());
+        };
+        let mut rest = streams.iter();
+        for tile in &mut self.tiles {
+            for (chain, numbers) in (0..tile.x.ncols()).zip(&mut rest) {
+                let Some((position, [])) = StreamPosition::split(numbers) else {
+                    let expected = "a state of this sampler";
+                    return Err(Error::invalid(
+                        "state.streams",
+                        "another sampler's entry",
+                        expected,
+                    ));
+                };
+                tile.streams[chain / LANES].set_position(chain % LANES, position)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, phase: &Phase) -> Result<Run> {
+        let dim = self.network.inputs();
+        let (burn_in, draws, every) = count(phase, Some(self.step))?;
+        let held = clamp_mask(phase.clamp.as_ref(), dim)?;
+        if let Some(clamp) = &phase.clamp {
+            let mut values = self.values(|t| &t.x);
+            let rows = clamp.values.chunks(clamp.nodes.len().max(1));
+            for (chain, row) in values.chunks_mut(dim).zip(rows) {
+                for (&node, &value) in clamp.nodes.iter().zip(row) {
+                    chain[node] = value;
+                }
+            }
+            self.write(&values, "clamp.values", |t| &mut t.x)?;
+        }
+        let cut = AtomicU64::new(0);
+        let mut tiles = std::mem::take(&mut self.tiles);
+        let read: Vec<Vec<f32>> = tiles
+            .par_iter_mut()
+            .map(|tile| {
+                let columns = tile.x.ncols();
+                // [chain][draw][node]
+                let mut x = vec![0.0; columns * draws as usize * dim];
+                let go = |tile: &mut Tile, steps: u64| {
+                    for _ in 0..steps {
+                        if self.follow.interrupted.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        cut.fetch_add(self.advance(tile, &held), Ordering::Relaxed);
+                    }
+                    (self.follow.progress)(steps * columns as u64);
+                };
+                go(tile, burn_in);
+                for draw in 0..draws as usize {
+                    go(tile, every);
+                    for (chain, column) in tile.x.column_iter().enumerate() {
+                        let at = (chain * draws as usize + draw) * dim;
+                        x[at..at + dim].copy_from_slice(column.as_slice());
+                    }
+                }
+                x
+            })
+            .collect();
+        self.tiles = tiles;
+        if self.follow.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let steps = burn_in + draws * every;
+        let x = read.concat();
+        if x.iter().any(|v| !v.is_finite()) {
+            return Err(Error::Diverged {
+                what: "lm".to_owned(),
+                detail: format!("a chain left every bound with step {}", self.step),
+            });
+        }
+        Ok(Run {
+            samples: Samples {
+                chains: self.chains,
+                draws: draws as usize,
+                nodes: dim,
+                x,
+                t: (1..=draws).map(|k| (burn_in + k * every) as f64).collect(),
+            },
+            steps,
+            cost: Cost::default(),
+            clip_fraction: cut.into_inner() as f64
+                / (steps.max(1) as f64 * (self.chains * dim) as f64),
+            acceptance: None,
+        })
+    }
+
+    /// θ comes as `couplings`; there are no `fields`.
+    fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
+        let theta: Vec<f32> = parameters.couplings.iter().map(|&v| v as f32).collect();
+        self.network.set_parameters(&theta)?;
+        Ok(Cost::default())
+    }
+}

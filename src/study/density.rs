@@ -1,0 +1,474 @@
+//! Two moons by every objective: each method trained `repeats` times from its own seed, judged against the exact density.
+//!
+//! KL(p‖model) and log Z are sums over a grid, sliced Wasserstein (W1, 200 directions) and MMD² compare 2000 independent
+//! draws of the learned law with 2000 equispaced ones of the true law; their floors compare two sets of true draws.
+
+use super::Session;
+use crate::data::TwoMoons;
+use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
+use crate::dynamics::Generator;
+use crate::dynamics::streams::chain_rng;
+use crate::energy::Network;
+use crate::error::{Error, Result};
+use crate::experiment::{DensityExperiment, NoiseKey};
+use crate::record::{
+    Array, Chart, EnergyLedger, Established, Metric, RunDirectory, RunRecord, SamplerRecord, Seeds,
+    Series, Stages, Verdict,
+};
+use crate::training::density::{
+    DensitySettings, DensityTrainer, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
+};
+use nalgebra::{DMatrix, DVector};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+use std::time::Instant;
+
+/// Domains of the random numbers.
+const DATA: u64 = 0x600;
+const START: u64 = 0x601;
+const JUDGE: u64 = 0x602;
+/// Points compared.
+const POINTS: usize = 2000;
+/// Directions of the sliced distance.
+const DIRECTIONS: usize = 200;
+/// Where the law is judged: far beyond anything that a confined network leaves weight in.
+const GRID: PlaneGrid = PlaneGrid {
+    x: (-4.0, 5.0),
+    y: (-4.0, 4.5),
+    cells: (720, 680),
+};
+/// What figures show.
+const SHOWN: PlaneGrid = PlaneGrid {
+    x: (-1.75, 2.75),
+    y: (-1.25, 1.75),
+    cells: (150, 100),
+};
+/// Bandwidths of MMD², in the units of x: from the noise to the size of a moon.
+const BANDWIDTHS: [f64; 4] = [0.05, 0.15, 0.5, 1.5];
+/// Points kept of a learning curve.
+const CURVE: u64 = 100;
+
+/// The learned law at one update, for a figure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Snapshot {
+    update: u64,
+    /// E − E_min on [`SHOWN`].
+    energy: Vec<f64>,
+    /// ∇E on every tenth cell: x, y, ∂x, ∂y.
+    score: Vec<f64>,
+    /// Draws of the learned law.
+    points: Vec<f64>,
+}
+
+/// One training.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Trained {
+    metrics: BTreeMap<String, f64>,
+    /// (update, loss).
+    curve: Vec<(f64, f64)>,
+    snapshots: Vec<Snapshot>,
+    parameters: Vec<f64>,
+    wall: f64,
+    /// Why it diverged.
+    diverged: Option<String>,
+}
+
+/// Processor seconds of this process so far, where the system tells them (user and system time, in 1/100 s).
+fn processor_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = text.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = |k: usize| fields.get(k)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+fn sliced(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
+    let shadow = |points: &[[f64; 2]], angle: f64| -> Vec<f64> {
+        let (sin, cos) = angle.sin_cos();
+        points.iter().map(|[x, y]| cos * x + sin * y).collect()
+    };
+    let at = |k: usize| {
+        let angle = PI * (k as f64 + 0.5) / DIRECTIONS as f64;
+        wasserstein(&shadow(a, angle), &shadow(b, angle))
+    };
+    (0..DIRECTIONS).map(at).sum::<f64>() / DIRECTIONS as f64
+}
+
+/// The largest MMD² over bandwidths.
+fn largest_mmd(a: &[[f64; 2]], b: &[[f64; 2]], seed: u64) -> f64 {
+    let (a, b) = (a.as_flattened(), b.as_flattened());
+    let draws = |x| Draws {
+        x,
+        chains: POINTS,
+        draws: 1,
+        nodes: 2,
+    };
+    let cut = Cut {
+        points: POINTS / 2,
+        replicates: 1,
+        seed,
+        ..Cut::default()
+    };
+    let each = mmd_at(draws(a), draws(b), &BANDWIDTHS, &cut).map_or(Vec::new(), |m| m.each);
+    each.iter()
+        .map(|t| t.value)
+        .fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// What the learned law is judged against.
+struct Truth {
+    moons: TwoMoons,
+    density: Vec<f64>,
+}
+
+impl Truth {
+    fn new(noise: f64) -> Self {
+        let moons = TwoMoons { noise };
+        let near = |[x, y]: [f64; 2]| {
+            let reach = 1.0 + 9.0 * noise;
+            (x - 0.5).abs() < 0.5 + reach && (y - 0.25).abs() < reach
+        };
+        let density = (0..GRID.len())
+            .map(|k| GRID.centre(k))
+            .map(|p| if near(p) { moons.density(p) } else { 0.0 })
+            .collect();
+        Truth { moons, density }
+    }
+
+    fn judge(
+        &self,
+        law: &PlaneLaw,
+        rng: &mut impl Rng,
+        seed: u64,
+    ) -> (BTreeMap<String, f64>, Vec<[f64; 2]>) {
+        let draws = law.sample(POINTS, rng);
+        let truth = self.moons.equispaced(POINTS, rng);
+        let metrics = BTreeMap::from([
+            ("kl".to_owned(), law.divergence_from(&self.density)),
+            ("log_z".to_owned(), law.log_z),
+            ("sliced_wasserstein".to_owned(), sliced(&draws, &truth)),
+            ("mmd2".to_owned(), largest_mmd(&draws, &truth, seed)),
+        ]);
+        (metrics, draws)
+    }
+}
+
+fn columns(points: &[[f64; 2]]) -> DMatrix<f32> {
+    let values = points.iter().flatten().map(|&v| v as f32);
+    DMatrix::from_iterator(2, points.len(), values)
+}
+
+fn snapshot(network: &Network<f64>, update: u64, draws: &[[f64; 2]]) -> Snapshot {
+    let law = SHOWN.law(network);
+    let least = law.energy.iter().copied().fold(f64::INFINITY, f64::min);
+    let coarse = PlaneGrid {
+        cells: (30, 20),
+        ..SHOWN
+    };
+    let places = DMatrix::from_fn(2, coarse.len(), |i, k| coarse.centre(k)[i]);
+    let slopes = network.gradients(&places);
+    let score = (0..coarse.len())
+        .flat_map(|k| {
+            let [x, y] = coarse.centre(k);
+            [x, y, slopes[(0, k)], slopes[(1, k)]]
+        })
+        .collect();
+    Snapshot {
+        update,
+        energy: law.energy.iter().map(|e| e - least).collect(),
+        score,
+        points: draws.iter().take(500).flatten().copied().collect(),
+    }
+}
+
+/// One repeat of one method.
+fn learn(
+    experiment: &DensityExperiment,
+    truth: &Truth,
+    objective: Objective,
+    repeat: u64,
+    session: &Session,
+) -> Result<Trained> {
+    let seed = experiment.seed.wrapping_add(repeat);
+    let mut rng = chain_rng(seed, DATA, 0);
+    let (moons, count) = (truth.moons, experiment.data.count);
+    let points = if experiment.data.equispaced {
+        moons.equispaced(count, &mut rng)
+    } else {
+        moons.sample(count, &mut rng)
+    };
+    let data = columns(&points);
+    let centre: Vec<f64> = data.column_mean().iter().map(|&v| f64::from(v)).collect();
+    let sizes = [vec![2], experiment.layers.clone()].concat();
+    let mut start = chain_rng(seed, START, 0);
+    let network = Network::<f32>::new(&sizes, experiment.confinement, &centre, &mut start)?;
+    let noise = (experiment.noise == NoiseKey::Uniform).then(|| NoiseLaw::Uniform {
+        low: DVector::from_vec(vec![SHOWN.x.0, SHOWN.y.0]),
+        high: DVector::from_vec(vec![SHOWN.x.1, SHOWN.y.1]),
+    });
+    let settings = DensitySettings {
+        objective,
+        batch: experiment.batch,
+        updates: experiment.updates,
+        optimiser: experiment.optimiser,
+        learning_rate: experiment.learning_rate,
+        decay: experiment.decay,
+        average: experiment.average,
+        energy_l2: experiment.energy_l2,
+        weight_decay: experiment.weight_decay,
+        gradient_clip: experiment.gradient_clip,
+        step: experiment.step,
+        force_clip: experiment.force_clip,
+        seed,
+    };
+    let mut trainer = DensityTrainer::new(settings, data, network, noise, session.follow(false))?;
+    let mut judge = chain_rng(seed, JUDGE, 0);
+    let mut trained = Trained {
+        metrics: BTreeMap::new(),
+        curve: Vec::new(),
+        snapshots: Vec::new(),
+        parameters: Vec::new(),
+        wall: 0.0,
+        diverged: None,
+    };
+    let every = (experiment.updates / CURVE).max(1);
+    let (mut shown, mut processor, mut loss) = (0, Some(0.0), 0.0);
+    while trainer.update() < experiment.updates {
+        if session
+            .interrupted
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return Err(Error::Interrupted);
+        }
+        let (clock, busy) = (Instant::now(), processor_seconds());
+        let until = (trainer.update() + every).min(experiment.updates);
+        let from = trainer.update();
+        while trainer.update() < until {
+            match trainer.step() {
+                Ok(step) => loss += step.loss,
+                Err(Error::Diverged { detail, .. }) => {
+                    trained.diverged = Some(detail);
+                    return Ok(trained);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        trained.wall += clock.elapsed().as_secs_f64();
+        let spent = processor_seconds().zip(busy).map(|(a, b)| a - b);
+        processor = processor.zip(spent).map(|(sum, s)| sum + s);
+        trained
+            .curve
+            .push((until as f64, loss / (until - from) as f64));
+        loss = 0.0;
+        session.watch.advance(until - from);
+        // Pictures of the first repeat, at equal distances, the last at the end.
+        let due = experiment.updates * (shown as u64 + 1) / experiment.snapshots as u64;
+        if repeat == 0 && until >= due {
+            shown += 1;
+            let (network, _) = trainer.learned()?;
+            let draws = GRID.law(&network).sample(500, &mut judge);
+            trained.snapshots.push(snapshot(&network, until, &draws));
+        }
+    }
+    let (network, log_z) = trainer.learned()?;
+    let law = GRID.law(&network);
+    let (metrics, _) = truth.judge(&law, &mut judge, seed);
+    trained.metrics = metrics;
+    if let Objective::NoiseContrastive { .. } = objective {
+        let error = (log_z - law.log_z).abs();
+        trained.metrics.insert("log_z_error".to_owned(), error);
+    }
+    if let Some(seconds) = processor {
+        trained
+            .metrics
+            .insert("processor_seconds".to_owned(), seconds);
+    }
+    trained.parameters = network.parameters().to_vec();
+    Ok(trained)
+}
+
+/// Mean over repeats with its standard error (none for one repeat).
+fn over_repeats(values: &[f64]) -> Metric {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    Metric {
+        value: mean,
+        se: (values.len() > 1).then(|| (square / (n - 1.0) / n).sqrt()),
+    }
+}
+
+fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
+    let stable: Vec<&Trained> = runs.iter().filter(|r| r.diverged.is_none()).collect();
+    let mut metrics = BTreeMap::new();
+    let names: Vec<&String> = stable
+        .first()
+        .map_or(Vec::new(), |r| r.metrics.keys().collect());
+    for metric in names {
+        let values: Vec<f64> = stable.iter().map(|r| r.metrics[metric]).collect();
+        metrics.insert(metric.clone(), over_repeats(&values));
+    }
+    let words = |key: &str| {
+        let values: Vec<String> = stable
+            .iter()
+            .map(|r| format!("{:.3}", r.metrics[key]))
+            .collect();
+        values.join(", ")
+    };
+    let mut facts = BTreeMap::from([(
+        "stable".to_owned(),
+        format!("{} of {}", stable.len(), runs.len()),
+    )]);
+    if !stable.is_empty() {
+        facts.insert("kl of each repeat".to_owned(), words("kl"));
+        let each = words("sliced_wasserstein");
+        facts.insert("sliced_wasserstein of each repeat".to_owned(), each);
+    }
+    SamplerRecord {
+        name: name.to_owned(),
+        kind: "trained".to_owned(),
+        metrics,
+        ess_min: None,
+        rhat_max: None,
+        device_seconds: None,
+        wall_seconds: runs.iter().map(|r| r.wall).sum(),
+        energy_joules: EnergyLedger::default(),
+        predicted_bias: None,
+        facts,
+    }
+}
+
+/// Two sets of true draws, judged as learned ones are.
+fn floor(truth: &Truth, seed: u64) -> SamplerRecord {
+    let mut rng = chain_rng(seed, JUDGE, u64::MAX);
+    let (mut distances, mut discrepancies) = (Vec::new(), Vec::new());
+    for k in 0..10 {
+        let a = truth.moons.sample(POINTS, &mut rng);
+        let b = truth.moons.equispaced(POINTS, &mut rng);
+        distances.push(sliced(&a, &b));
+        discrepancies.push(largest_mmd(&a, &b, seed.wrapping_add(k)));
+    }
+    let mut record = record_of("floor (independent true draws)", &[]);
+    record.kind = "exact".to_owned();
+    record.facts.clear();
+    record.metrics = BTreeMap::from([
+        ("sliced_wasserstein".to_owned(), over_repeats(&distances)),
+        ("mmd2".to_owned(), over_repeats(&discrepancies)),
+        (
+            "kl".to_owned(),
+            Metric {
+                value: 0.0,
+                se: None,
+            },
+        ),
+    ]);
+    record
+}
+
+fn write(directory: &RunDirectory, name: &str, run: &Trained) -> Result<()> {
+    let n = run.parameters.len();
+    let mut arrays = vec![("theta".to_owned(), Array::f64(&[n], run.parameters.clone()))];
+    for (k, s) in run.snapshots.iter().enumerate() {
+        let (nx, ny) = SHOWN.cells;
+        let energy = s.energy.iter().map(|&e| e as f32).collect();
+        arrays.push((format!("energy_{k}"), Array::f32(&[ny, nx], energy)));
+        let score = Array::f64(&[s.score.len() / 4, 4], s.score.clone());
+        arrays.push((format!("score_{k}"), score));
+        let points = Array::f64(&[s.points.len() / 2, 2], s.points.clone());
+        arrays.push((format!("points_{k}"), points));
+        arrays.push((
+            format!("update_{k}"),
+            Array::f64(&[1], vec![s.update as f64]),
+        ));
+    }
+    let corners = vec![SHOWN.x.0, SHOWN.x.1, SHOWN.y.0, SHOWN.y.1];
+    arrays.push(("box".to_owned(), Array::f64(&[4], corners)));
+    let named: Vec<(&str, Array)> = arrays
+        .iter()
+        .map(|(n, a)| (n.as_str(), a.clone()))
+        .collect();
+    directory.write_arrays(&format!("landscape-{name}.npz"), &named)
+}
+
+/// Carries out a density experiment. Finished trainings are kept, so that an interrupted run can be resumed.
+///
+/// # Errors
+/// What goes wrong on the way; a training that diverges is no error but a result.
+pub fn run_density(
+    experiment: &DensityExperiment,
+    directory: &RunDirectory,
+    session: &Session,
+) -> Result<RunRecord> {
+    let mut record = RunRecord {
+        version: 1,
+        software: format!("thermochip {}", env!("CARGO_PKG_VERSION")),
+        command: "train".to_owned(),
+        experiment: serde_json::to_value(experiment).unwrap_or_default(),
+        card: None,
+        program: Vec::new(),
+        seeds: Seeds::new(experiment.seed, Generator::default()),
+        samplers: Vec::new(),
+        comparisons: Vec::new(),
+        verdicts: Vec::new(),
+        training: None,
+        dice: None,
+        sweep: None,
+        charts: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let mut stages = Stages::open(directory, &record.experiment)?;
+    let truth = Truth::new(experiment.data.noise);
+    let trainings = (experiment.methods.len() * experiment.repeats) as u64;
+    session
+        .watch
+        .begin("training", trainings * experiment.updates);
+    for (name, objective) in &experiment.methods {
+        let mut runs = Vec::new();
+        for repeat in 0..experiment.repeats as u64 {
+            let stage = format!("{name}-{repeat}");
+            let run = stages.once(&stage, || {
+                learn(experiment, &truth, *objective, repeat, session)
+            })?;
+            if let Some(why) = &run.diverged {
+                let line = format!("{name}, repeat {repeat}: training diverged: {why}");
+                record.warnings.push(line);
+            }
+            runs.push(run);
+        }
+        write(directory, name, &runs[0])?;
+        record.charts.push(Chart {
+            name: format!("loss-{name}"),
+            title: format!("Loss of {name}"),
+            caption: "Mean over the updates between points; one line per repeat.".to_owned(),
+            x: "update".to_owned(),
+            y: "loss".to_owned(),
+            log_y: false,
+            names: Vec::new(),
+            series: runs
+                .iter()
+                .take(4)
+                .enumerate()
+                .map(|(k, run)| Series {
+                    label: format!("repeat {k}"),
+                    x: run.curve.iter().map(|c| c.0).collect(),
+                    y: run.curve.iter().map(|c| c.1).collect(),
+                    se: None,
+                })
+                .collect(),
+        });
+        let stable = runs.iter().filter(|r| r.diverged.is_none()).count();
+        record.verdicts.push(Verdict {
+            claim: format!("{name} trains without diverging"),
+            established: Established::Decided(stable == runs.len()),
+            evidence: format!("{stable} of {} repeats", runs.len()),
+            more_device_seconds_needed: None,
+        });
+        record.samplers.push(record_of(name, &runs));
+    }
+    session.watch.end();
+    record.samplers.push(floor(&truth, experiment.seed));
+    directory.write_run(&record)?;
+    stages.finish();
+    Ok(record)
+}

@@ -1,0 +1,13 @@
+//! Training of a neural energy of real variables, by every objective over one interface.
+//!
+//! An [`Objective`] turns a batch into ∂loss/∂θ through the network's jets; [`DensityTrainer`] moves θ. Which one to take:
+//! score matching and its kin never sample but see no weights of separated modes; contrastive divergence sees what its
+//! chains reach; noise contrast learns log Z as well, as far as noise and data overlap.
+
+mod objective;
+mod quality;
+mod trainer;
+
+pub use objective::{NoiseLaw, Objective, Projection};
+pub use quality::{PlaneGrid, PlaneLaw};
+pub use trainer::{DensityCheckpoint, DensitySettings, DensityStep, DensityTrainer};
