@@ -139,6 +139,8 @@ pub struct Hardware {
     pub overrides: BTreeMap<String, String>,
     /// Actual temperature, when it is not the card's.
     pub environment_temperature: Option<String>,
+    /// Actual supply, when it is not the card's.
+    pub environment_supply: Option<String>,
     /// Process corner of the dice (the ideal chip is typical).
     pub environment_corner: Option<String>,
     /// How p-bits are described; absent: the card's.
@@ -419,12 +421,13 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
     if let Some(section) = s.section("override")? {
         collect(&section, "", &mut overrides)?;
     }
-    let mut corner = None;
+    let (mut corner, mut supply) = (None, None);
     let environment_temperature = match s.section("environment")? {
         None => None,
         Some(environment) => {
-            environment.check_keys(&["temperature", "corner"], &["supply"])?;
+            environment.check_keys(&["temperature", "supply", "corner"], &[])?;
             corner = environment.optional_text("corner")?;
+            supply = environment.optional_text("supply")?;
             environment.optional_text("temperature")?
         }
     };
@@ -448,6 +451,7 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
         directed: directed(s)?,
         overrides,
         environment_temperature,
+        environment_supply: supply,
         environment_corner: corner,
         level: s
             .get("level")

@@ -32,7 +32,7 @@ impl Programmed {
         if asked.fields.len() > exact::MAX_SPINS {
             return None;
         }
-        let beta = 1.0 / self.die().temperature_ratio;
+        let beta = self.die().sensitivity();
         let (fields, couplings) = self.realised_parameters();
         let mut graph = asked.couplings.clone();
         let mean = |(a, b): &(f64, f64)| beta * 0.5 * (a + b);

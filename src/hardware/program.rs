@@ -351,7 +351,7 @@ impl Programmed {
     /// A `period` (s), stated by `field`, that is no whole number of rounds.
     pub fn check_read_period(&self, field: &str, period: f64) -> Result<()> {
         let Some(round) = self.clock_round() else {
-            return Ok(());
+            return self.check_frames(field, period);
         };
         let rounds = period / round;
         if rounds > 0.5 && (rounds - rounds.round()).abs() < 1e-6 * rounds {
@@ -361,6 +361,33 @@ impl Programmed {
         let round = crate::units::format_si(round, "s");
         let expected = format!("a whole number of the clock's rounds, {round} each");
         Err(Error::invalid(field, value, expected))
+    }
+
+    /// An array that runs on while it is read gives no frames closer than they take.
+    fn check_frames(&self, field: &str, period: f64) -> Result<()> {
+        let frame = self.die.limit("readout_rate", "readout.frame_time");
+        let Some(frame) = frame.filter(|frame| period < frame * (1.0 - 1e-9)) else {
+            return Ok(());
+        };
+        let value = crate::units::format_si(period, "s");
+        let frame = crate::units::format_si(frame, "s");
+        let expected = format!(
+            "at least the card's readout.frame_time, {frame}: no clock holds this array while it is read"
+        );
+        Err(Error::invalid(field, value, expected))
+    }
+
+    /// Device time, s, that reading `draws` frames adds to the sampling: a clocked array is held for each of them.
+    pub fn frame_seconds(&self, draws: u64) -> f64 {
+        let frame = self.die.limit("readout_rate", "readout.frame_time");
+        let held = frame.filter(|_| self.clock_round().is_some());
+        held.unwrap_or(0.0) * draws as f64
+    }
+
+    /// Time, s, from a read to its result.
+    pub fn latency(&self) -> f64 {
+        let latency = self.die.limit("readout_latency", "readout.latency");
+        latency.unwrap_or(0.0)
     }
 
     /// The card's τ, seconds.

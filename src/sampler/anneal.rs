@@ -122,10 +122,13 @@ pub fn anneal(
             clamp: None,
         };
         // The last state of a stretch is not read.
+        let run = sampler.run(&phase)?;
+        let sampling = |seconds: f64| seconds - run.read_seconds;
         let run = Cost {
+            device_seconds: run.cost.device_seconds.map(sampling),
             read: None,
             host: None,
-            ..sampler.run(&phase)?.cost
+            ..run.cost
         };
         total = total.plus(written).plus(run);
     }

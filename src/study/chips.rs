@@ -166,6 +166,14 @@ impl Prepared {
                     die.temperature_ratio =
                         actual / card.get("physics.temperature").unwrap_or(actual);
                 }
+                if let Some(text) = &hardware.environment_supply {
+                    let key = "hardware.environment.supply";
+                    let volts =
+                        parse(text, Dimension::Voltage).map_err(|e| e.at(key).in_file(&file))?;
+                    die = die
+                        .at_supply(volts)
+                        .map_err(|e| e.under("hardware.environment").in_file(&file))?;
+                }
                 die.level = match hardware.level.as_deref() {
                     Some("langevin") => Level::Langevin,
                     Some("poisson") => Level::Poisson,

@@ -169,6 +169,7 @@ fn joined(before: &Run, then: Run) -> Run {
             host: sum(a.host, b.host),
             standby: sum(a.standby, b.standby),
         },
+        read_seconds: before.read_seconds + then.read_seconds,
         clip_fraction: mean(before.clip_fraction, then.clip_fraction),
         acceptance: before
             .acceptance
