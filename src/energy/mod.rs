@@ -9,6 +9,7 @@ mod couplings;
 pub mod exact;
 mod factors;
 mod flux_cells;
+mod given;
 mod ising;
 mod mixture;
 mod model;

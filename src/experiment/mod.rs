@@ -4,6 +4,7 @@
 //! that this version does not have are errors that say so.
 
 mod circuit;
+mod clamp;
 mod energy;
 mod factors;
 mod model;
@@ -13,6 +14,7 @@ mod schema;
 mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
+pub use clamp::Clamped;
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};

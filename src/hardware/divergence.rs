@@ -21,6 +21,9 @@ pub struct Divergence {
 impl Programmed {
     /// Exact distances of the realised from the requested law; `None` where neither enumeration nor a closed form reaches.
     pub fn divergence(&self) -> Option<Divergence> {
+        if self.placement().is_some() {
+            return None;
+        }
         match self.model() {
             Model::Ising(asked) => self.spins(asked),
             Model::Quadratic(asked) => self.gaussian(asked),

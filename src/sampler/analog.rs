@@ -276,19 +276,19 @@ impl<R: Compiled> AnalogSampler<R> {
     fn clamped_rows(&self, clamp: Option<&Clamp>) -> Result<Vec<bool>> {
         clamp_mask(clamp, self.width())?;
         let mut mask = vec![false; self.rows];
-        for row in self.rows_of_clamp(clamp)? {
+        for row in self.rows_of_clamp(clamp)?.into_iter().flatten() {
             mask[row] = true;
         }
         Ok(mask)
     }
 
-    fn rows_of_clamp(&self, clamp: Option<&Clamp>) -> Result<Vec<usize>> {
+    fn rows_of_clamp(&self, clamp: Option<&Clamp>) -> Result<Vec<Vec<usize>>> {
         let nodes = clamp.map_or(&[][..], |c| &c.nodes);
         let row = |&node: &usize| {
             let expected =
                 "a variable that is one node of the chip: this one is decided from several";
             let wrong = || Error::invalid("clamp.nodes", node, expected);
-            self.view.row_of(node).ok_or_else(wrong)
+            self.view.rows_of(node).ok_or_else(wrong)
         };
         nodes.iter().map(row).collect()
     }
@@ -436,7 +436,12 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
         }
         if let Some(clamp) = &phase.clamp {
             let rows = self.rows_of_clamp(Some(clamp))?;
-            self.ensemble.write_clamped(&rows, &clamp.values)?;
+            let values = clamp.values.chunks(rows.len().max(1)).flat_map(|chain| {
+                let copied = chain.iter().zip(&rows);
+                copied.flat_map(|(&value, rows)| rows.iter().map(move |_| value))
+            });
+            let values: Vec<f64> = values.collect();
+            self.ensemble.write_clamped(&rows.concat(), &values)?;
         }
         let setting = Setting {
             step: h,
@@ -477,10 +482,11 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
         let steps = burn_in + draws * every;
         let (chains, sampling) = (self.ensemble.chains(), steps as f64 * h * unit);
         let ledger = self.programmed.ledger();
-        let nodes_read = (chains * width) as u64 * draws;
+        let elements = self.programmed.elements();
+        let nodes_read = (chains * elements) as u64 * draws;
         let mut spent = ledger.run(
             chains,
-            width,
+            elements,
             sampling,
             self.programmed.sample_period(),
             nodes_read,

@@ -10,6 +10,7 @@ mod coupling_check;
 mod dice;
 mod digits;
 mod fit;
+mod held;
 mod learn;
 pub mod linear_algebra;
 mod measure;
