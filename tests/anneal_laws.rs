@@ -105,9 +105,13 @@ fn quenched_spins_have_the_law_of_the_master_equation() {
         "euler-maruyama",
     );
     analog.restore(&ChainState::at(start.clone())).unwrap();
-    let cost = anneal(&mut *analog, &model.parameters(), what, |t| {
-        Horizon::Seconds(t * TAU)
-    })
+    let cost = anneal(
+        &mut *analog,
+        &model.parameters(),
+        what,
+        |t| Horizon::Seconds(t * TAU),
+        None,
+    )
     .unwrap();
     assert!((cost.device_seconds.unwrap() / (3.0 * TAU) - 1.0).abs() < 1e-9);
     assert!(cost.read.is_none() && cost.write.is_none() && cost.sample.is_some());
@@ -141,9 +145,13 @@ fn quenched_spins_have_the_law_of_the_master_equation() {
     };
     let mut gibbs = GibbsSampler::new(&model, chains, (3, 0), Follow::silent()).unwrap();
     gibbs.restore(&ChainState::at(start)).unwrap();
-    anneal(&mut gibbs, &model.parameters(), what, |t| {
-        Horizon::Steps((t - 1e-9).ceil() as u64)
-    })
+    anneal(
+        &mut gibbs,
+        &model.parameters(),
+        what,
+        |t| Horizon::Steps((t - 1e-9).ceil() as u64),
+        None,
+    )
     .unwrap();
     let got = counts(&state(&gibbs, chains, 2));
     let first = counts_match(&got, sweeps([0, 1]).as_slice(), FALSE_ALARM);
@@ -184,9 +192,13 @@ fn a_moving_stiffness_has_its_moments() {
 
     let mut analog = chip("rc_gaussian", &model, chains, 0.05, "ornstein-uhlenbeck");
     analog.restore(&ChainState::at(start.clone())).unwrap();
-    anneal(&mut *analog, &model.parameters(), what, |t| {
-        Horizon::Seconds(t * TAU)
-    })
+    anneal(
+        &mut *analog,
+        &model.parameters(),
+        what,
+        |t| Horizon::Seconds(t * TAU),
+        None,
+    )
     .unwrap();
     check(&*analog, &mean, &covariance).unwrap();
     assert!(check(&*analog, &(&stationary * &b), &stationary).is_err());
@@ -194,9 +206,13 @@ fn a_moving_stiffness_has_its_moments() {
     let mut scaled = chip("rc_gaussian", &model, chains, 0.05, "ornstein-uhlenbeck");
     scaled.restore(&ChainState::at(start.clone())).unwrap();
     let all = (&schedule, Annealed::All);
-    anneal(&mut *scaled, &model.parameters(), all, |t| {
-        Horizon::Seconds(t * TAU)
-    })
+    anneal(
+        &mut *scaled,
+        &model.parameters(),
+        all,
+        |t| Horizon::Seconds(t * TAU),
+        None,
+    )
     .unwrap();
     assert!(check(&*scaled, &mean, &covariance).is_err());
 
@@ -205,7 +221,7 @@ fn a_moving_stiffness_has_its_moments() {
         LangevinSampler::<f64>::new(&model, chains, (2, 0), false, Some(0.001), 0.01, silent)
             .unwrap();
     ula.restore(&ChainState::at(start)).unwrap();
-    anneal(&mut ula, &model.parameters(), what, Horizon::Time).unwrap();
+    anneal(&mut ula, &model.parameters(), what, Horizon::Time, None).unwrap();
     check(&ula, &mean, &covariance).unwrap();
     // What was programmed last stays.
     let phase = Phase {

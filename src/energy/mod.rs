@@ -10,6 +10,7 @@ mod couplings;
 pub mod exact;
 mod factors;
 mod flux_cells;
+mod given;
 mod ising;
 mod mixture;
 mod model;

@@ -4,6 +4,7 @@
 //! that this version does not have are errors that say so.
 
 mod circuit;
+mod clamp;
 mod density;
 mod energy;
 mod factors;
@@ -14,6 +15,7 @@ mod schema;
 mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
+pub use clamp::Clamped;
 pub use density::{DensityExperiment, MoonsData, NoiseKey};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};

@@ -1,9 +1,10 @@
 //! The keys of an experiment, their defaults and their checks.
 
 use super::circuit::CircuitExperiment;
+use super::clamp::{Clamped, clamp};
 use super::density::{self, DensityExperiment};
 use super::energy::{Energy, EnergyKind, Pairs, energy};
-use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare};
+use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare, moments};
 use super::reader::{Section, seconds};
 use super::sweep::SweepExperiment;
 use crate::dynamics::Generator;
@@ -34,6 +35,9 @@ pub struct Experiment {
     pub data: Option<Data>,
     /// Training.
     pub train: Option<Train>,
+    /// Nodes that are held while sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clamp: Option<Clamped>,
     /// What is asked of a comparison.
     pub compare: Compare,
     /// Where the file was; paths in it are relative to this.
@@ -144,6 +148,10 @@ pub struct Hardware {
     pub calibrate: Option<Calibrate>,
     /// Range factor.
     pub scale: ScaleKey,
+    /// `native`, or `copies`: chains of copies where the array does not join what the energy couples.
+    pub placement: String,
+    /// Coupling between copies; absent: what the bound on broken chains asks for.
+    pub chain_coupling: Option<f64>,
     /// (into, from, J) of couplings that act one way on purpose.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<(usize, usize, f64)>,
@@ -152,6 +160,8 @@ pub struct Hardware {
     pub overrides: BTreeMap<String, String>,
     /// Actual temperature, when it is not the card's.
     pub environment_temperature: Option<String>,
+    /// Actual supply, when it is not the card's.
+    pub environment_supply: Option<String>,
     /// Process corner of the dice (the ideal chip is typical).
     pub environment_corner: Option<String>,
     /// How p-bits are described; absent: the card's.
@@ -293,10 +303,10 @@ impl Experiment {
         };
         top.check_keys(
             &[
-                "version", "title", "seed", "energy", "hardware", "plan", "digital", "data",
-                "train", "compare",
+                "version", "title", "seed", "energy", "hardware", "plan", "clamp", "digital",
+                "data", "train", "compare",
             ],
-            &["clamp", "sweep"],
+            &["sweep"],
         )?;
         if top.count("version", 0, 0)? != 1 {
             let value = top
@@ -342,6 +352,7 @@ impl Experiment {
             digital,
             data,
             train,
+            clamp: top.section("clamp")?.map(|s| clamp(&s)).transpose()?,
             compare: match top.section("compare")? {
                 Some(section) => compare(&section)?,
                 None => Compare::default(),
@@ -411,6 +422,8 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             "only",
             "calibrate",
             "scale",
+            "placement",
+            "chain_coupling",
             "directed",
             "override",
             "environment",
@@ -432,15 +445,24 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
     if let Some(section) = s.section("override")? {
         collect(&section, "", &mut overrides)?;
     }
-    let mut corner = None;
+    let (mut corner, mut supply) = (None, None);
     let environment_temperature = match s.section("environment")? {
         None => None,
         Some(environment) => {
-            environment.check_keys(&["temperature", "corner"], &["supply"])?;
+            environment.check_keys(&["temperature", "supply", "corner"], &[])?;
             corner = environment.optional_text("corner")?;
+            supply = environment.optional_text("supply")?;
             environment.optional_text("temperature")?
         }
     };
+    let placement = s.word("placement", "native", &["native", "copies"])?;
+    let stated = s.get("chain_coupling");
+    if let (Some(value), "native") = (stated, placement.as_str()) {
+        return Err(s.invalid("chain_coupling", value, "placement = \"copies\" beside it"));
+    }
+    let chain_coupling = stated
+        .map(|_| s.positive("chain_coupling", 0.0))
+        .transpose()?;
     if let (Some(value), None) = (s.get("dies"), s.get("die_seed")) {
         return Err(s.invalid(
             "dies",
@@ -458,9 +480,12 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
         only: s.words("only")?,
         calibrate: calibrate(s)?,
         scale,
+        placement,
+        chain_coupling,
         directed: directed(s)?,
         overrides,
         environment_temperature,
+        environment_supply: supply,
         environment_corner: corner,
         level: s
             .get("level")
@@ -578,34 +603,6 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         trajectory_period: optional_time("trajectory_period")?,
         anneal: s.section("anneal")?.map(|a| anneal(&a)).transpose()?,
     })
-}
-
-/// `moments = [[0, 1, 2], [0, [3, 1]], …]`.
-fn moments(s: &Section<'_>) -> Result<Option<Vec<Vec<MomentEntry>>>> {
-    let Some(value) = s.get("moments") else {
-        return Ok(None);
-    };
-    let whole = |v: &toml::Value| v.as_integer().and_then(|i| usize::try_from(i).ok());
-    let entry = |v: &toml::Value| match v.as_array().map(Vec::as_slice) {
-        None => whole(v).map(MomentEntry::Node),
-        Some([node, state]) => Some(MomentEntry::State(whole(node)?, whole(state)?)),
-        Some(_) => None,
-    };
-    let lists = value.as_array().into_iter().flatten();
-    let lists: Option<Vec<Vec<MomentEntry>>> = lists
-        .map(|list| {
-            let entries = list.as_array().filter(|l| !l.is_empty())?;
-            entries.iter().map(entry).collect()
-        })
-        .collect();
-    match lists.filter(|lists| !lists.is_empty()) {
-        Some(lists) => Ok(Some(lists)),
-        None => {
-            let expected =
-                "a list of products, each a list of nodes i or states [i, k] of categories";
-            Err(s.invalid("moments", value, expected))
-        }
-    }
 }
 
 fn digital(s: &Section<'_>) -> Result<Digital> {

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 /// Parameters of the bag that stand in for the element's own.
 const OWN: &[&str] = &[
     "readout.sample_period",
+    "readout.frame_time",
+    "readout.latency",
     "nonidealities.offset",
     "limits.max_nodes",
 ];

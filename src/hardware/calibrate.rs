@@ -11,6 +11,7 @@ use super::converters::converter;
 use super::die::{Die, Level};
 use super::ledger::{Ledger, Spent};
 use super::program::{Programmed, Scale, program};
+use super::readout::Reads;
 use super::sweep_fit::{Counts, logistic};
 use crate::dynamics::{Control, Ensemble, LANES, LevelInput, NormalBits, Setting, linear, scheme};
 use crate::energy::{Couplings, Ising, Model, Parameters, Parametric, Quadratic, SoftSpin};
@@ -157,7 +158,14 @@ fn measure(
     let mut x = ensemble
         .run(&*stepper, settling, draws, every as u64, control)?
         .x;
-    chip.readout().read(&mut x);
+    let reads = Reads {
+        seed: origin.0,
+        domain: origin.1,
+        first: 0,
+        draws,
+    };
+    chip.readout()
+        .read(&mut x, levels.max(process.nodes), reads);
     x.truncate(plan.samples * levels.max(process.nodes));
     let steps = settling as f64 + draws as f64 * every;
     Ok((x, stretches as f64 * steps * step * chip.seconds_per_time()))
@@ -358,13 +366,13 @@ impl Die {
 }
 
 impl Programmed {
-    /// How far p-bits are off what was asked of them with silent neighbours, rms over sites: the logit, y = 2(h_realised/r − h)
-    /// with r the temperature over the card's, and that in probability at zero field, σ(y) − ½. `None` for other chips.
+    /// How far p-bits are off what was asked of them with silent neighbours, rms over sites: the logit, y = 2(r h_realised − h)
+    /// with r the input of a bias over the nominal one, and that in probability at zero field, σ(y) − ½. `None` for other chips.
     pub fn site_residual(&self) -> Option<(f64, f64)> {
         let Model::Ising(asked) = self.model() else {
             return None;
         };
-        let beta = 1.0 / self.die().temperature_ratio;
+        let beta = self.die().sensitivity();
         let (fields, _) = self.realised_parameters();
         let off = |(h, r): (&f64, &f64)| 2.0 * (beta * r - h);
         let logits: Vec<f64> = asked.fields.iter().zip(fields).map(off).collect();

@@ -285,7 +285,7 @@ impl Chip for CapacitiveChip {
     }
 
     fn readout(&self, die: &Die) -> Readout {
-        Readout::of(die, self.volts_per_x())
+        Readout::of(die, self.volts_per_x(), self.n)
     }
 
     /// By mode: Euler–Maruyama multiplies its variance by 1/(1 − h|λ|²/2Re λ).

@@ -92,7 +92,15 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("nonidealities", "flux_offset", Dimension::Number),
     ("readout", "sample_period", Dimension::Time),
     ("readout", "adc_bits", Dimension::Number),
+    // Time in which all nodes are read once; a clocked array is held meanwhile.
     ("readout", "frame_time", Dimension::Time),
+    // From a read to its result.
+    ("readout", "latency", Dimension::Time),
+    // Of converters and comparators, referred to their inputs; the offset's spread over sites, the noise of every read.
+    ("readout", "offset", Dimension::Voltage),
+    ("readout", "noise", Dimension::Voltage),
+    // Between the two levels of a two-state element.
+    ("readout", "swing", Dimension::Voltage),
     ("costs", "write_energy", Dimension::Energy),
     ("costs", "sample_energy", Dimension::Energy),
     ("costs", "read_energy", Dimension::Energy),
@@ -116,6 +124,8 @@ const POSITIVE: &[&str] = &[
     "dac_bits",
     "adc_bits",
     "sample_period",
+    "frame_time",
+    "swing",
     "bias_gain",
     "select_tau",
     "critical_current",
@@ -424,6 +434,7 @@ impl Card {
                 ));
             }
         }
+        card.check_readout()?;
         Ok(card)
     }
 
@@ -437,6 +448,42 @@ impl Card {
         }
         self.parameters.insert(key.to_owned(), parameter);
         Ok(())
+    }
+
+    /// Whether this kind of chip can have its readout's offset, noise and swing.
+    ///
+    /// # Errors
+    /// A comparator without the swing of what it compares, a swing of real variables, any of them where nothing states how
+    /// the elements are read.
+    pub(super) fn check_readout(&self) -> Result<()> {
+        let stated = |name: &str| {
+            let key = format!("readout.{name}");
+            self.parameters.contains_key(&key).then_some(key)
+        };
+        let error = || stated("offset").or_else(|| stated("noise"));
+        let (wrong, expected) = match self.kind {
+            Kind::Telegraph | Kind::GatedStates => (
+                error().filter(|_| stated("swing").is_none()),
+                "readout.swing beside it: a comparator tells two levels apart",
+            ),
+            Kind::InjectedNoise | Kind::Capacitive | Kind::SelectedModes => (
+                stated("swing"),
+                "no such parameter: real variables are converted, not compared",
+            ),
+            Kind::Flux => (
+                error().or_else(|| stated("swing")),
+                "no such parameter: a flux cell has no output voltage",
+            ),
+            Kind::Bag => (
+                error().or_else(|| stated("swing")),
+                "no such parameter: the elements of a bag have readouts of their own",
+            ),
+        };
+        let Some(key) = wrong else {
+            return Ok(());
+        };
+        let value = format!("\"{}\"", self.parameters[&key].value);
+        Err(Error::invalid(key, value, expected))
     }
 
     /// Replaces a parameter: another design.

@@ -2,6 +2,7 @@
 
 use super::dac::Dac;
 use super::die::Die;
+use super::placement::PlacementReport;
 use super::program::{Realisation, Realised};
 use super::readout::Readout;
 use super::view::View;
@@ -72,6 +73,21 @@ pub(super) trait Chip: Debug + Send + Sync {
     /// The instrument that reads them.
     fn readout(&self, _die: &Die) -> Readout {
         Readout::perfect()
+    }
+
+    /// Elements, where they are not one per variable.
+    fn elements(&self) -> Option<usize> {
+        None
+    }
+
+    /// How variables are copied over the array, where they are.
+    fn placement(&self) -> Option<PlacementReport> {
+        None
+    }
+
+    /// The law that variables on copies settle in, where it can be computed.
+    fn settled(&self, _die: &Die) -> Option<Vec<f64>> {
+        None
     }
 
     /// Range factor a.

@@ -3,6 +3,7 @@
 use super::calibrate::Calibration;
 use super::card::Card;
 use super::drift::wiener;
+use super::supply::Supply;
 use crate::dynamics::streams::chain_rng;
 use crate::error::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
@@ -25,6 +26,10 @@ pub const NONIDEALITIES: &[&str] = &[
     "critical_current",
     "flux",
     "drift",
+    "readout_offset",
+    "readout_noise",
+    "readout_rate",
+    "readout_latency",
 ];
 
 /// Mixed into the die seed, so that a die and a run with one seed share no numbers.
@@ -52,6 +57,8 @@ pub struct Die {
     on: Vec<&'static str>,
     /// Actual physical temperature over the card's (the program does not know).
     pub temperature_ratio: f64,
+    /// Another supply than the card's (the program does not know), and what it does.
+    pub(super) supply: Option<Supply>,
     /// What a calibration found; programs are then corrected by it.
     pub calibration: Option<Arc<Calibration>>,
     /// Seconds since that calibration: offsets drift.
@@ -68,8 +75,9 @@ impl Die {
     /// A die from its seed, with all non-idealities or `only` the named ones; `None` is the ideal chip.
     ///
     /// # Errors
-    /// An unknown name in `only`.
+    /// An unknown name in `only`; a readout that this kind of chip cannot have.
     pub fn fabricate(card: &Card, seed: Option<u64>, only: Option<&[String]>) -> Result<Self> {
+        card.check_readout()?;
         let on = match (seed, only) {
             (None, _) => Vec::new(),
             (Some(_), None) => NONIDEALITIES.to_vec(),
@@ -92,6 +100,7 @@ impl Die {
             seed,
             on,
             temperature_ratio: 1.0,
+            supply: None,
             calibration: None,
             age: 0.0,
             raw: false,
@@ -113,6 +122,12 @@ impl Die {
         }
         self.corner = Some(corner.to_owned());
         Ok(self)
+    }
+
+    /// Input of a p-bit over the nominal one at the same bias voltage, its corner left aside: nominal over actual temperature,
+    /// times what another supply makes of the gain.
+    pub(super) fn sensitivity(&self) -> f64 {
+        self.supply.map_or(1.0, |s| s.gain) / self.temperature_ratio
     }
 
     /// What a parameter of the card really is on this die: its corner's value.
@@ -150,6 +165,10 @@ impl Die {
                 "leak" => "nonidealities.leak",
                 "critical_current" => "nonidealities.critical_current_sigma",
                 "flux" => "nonidealities.flux_offset",
+                "readout_offset" => "readout.offset",
+                "readout_noise" => "readout.noise",
+                "readout_rate" => "readout.frame_time",
+                "readout_latency" => "readout.latency",
                 _ => "nonidealities.synapse",
             };
             self.card.get(key).is_some()

@@ -21,6 +21,9 @@ pub struct Divergence {
 impl Programmed {
     /// Exact distances of the realised from the requested law; `None` where neither enumeration nor a closed form reaches.
     pub fn divergence(&self) -> Option<Divergence> {
+        if self.placement().is_some() {
+            return None;
+        }
         match self.model() {
             Model::Ising(asked) => self.spins(asked),
             Model::Quadratic(asked) => self.gaussian(asked),
@@ -32,7 +35,7 @@ impl Programmed {
         if asked.fields.len() > exact::MAX_SPINS {
             return None;
         }
-        let beta = 1.0 / self.die().temperature_ratio;
+        let beta = self.die().sensitivity();
         let (fields, couplings) = self.realised_parameters();
         let mut graph = asked.couplings.clone();
         let mean = |(a, b): &(f64, f64)| beta * 0.5 * (a + b);

@@ -7,6 +7,7 @@ use super::chip::Chip;
 use super::die::Die;
 use super::gates;
 use super::program::Realised;
+use super::readout::Readout;
 use super::view::View;
 use crate::dynamics::{LevelInput, Levels, Linear, Process};
 use crate::energy::{Domain, Factor, FactorGraph, Model, Parameters, Parametric};
@@ -148,6 +149,11 @@ impl Chip for GatedChip {
 
     fn no_energy_because(&self, _die: &Die) -> Vec<(bool, &'static str)> {
         Vec::new()
+    }
+
+    /// Every gate has its comparator.
+    fn readout(&self, die: &Die) -> Readout {
+        Readout::of_levels(die, self.realised.fields.len())
     }
 
     fn view(&self) -> View {

@@ -211,7 +211,7 @@ impl Chip for InjectedChip {
     }
 
     fn readout(&self, die: &Die) -> Readout {
-        Readout::of(die, self.volts_per_x())
+        Readout::of(die, self.volts_per_x(), self.process().nodes)
     }
 
     fn excess_noise_share(&self) -> Option<f64> {

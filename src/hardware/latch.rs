@@ -10,6 +10,7 @@ use super::converters::of_couplings;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::Realised;
+use super::readout::Readout;
 use super::spin_values::SpinValues;
 use super::view::View;
 use crate::circuit::{Assembly, ChargeLevel, Circuit, Mosfet, NodeId};
@@ -92,6 +93,23 @@ impl LatchChip {
     }
 }
 
+impl LatchChip {
+    /// The charges of the array, in V_T and q/I0.
+    pub(super) fn latch(&self) -> &Process {
+        self.assembly.process()
+    }
+
+    /// q/I0, s.
+    pub(super) fn time_unit(&self) -> f64 {
+        self.assembly.time_unit()
+    }
+
+    /// Supply over V_T.
+    pub(super) fn supply(&self, die: &Die) -> f64 {
+        Scales::of(die).supply
+    }
+}
+
 /// The natural units of a latch.
 struct Scales {
     /// V_T, V.
@@ -110,8 +128,11 @@ impl Scales {
         let thermal = BOLTZMANN * kelvins / ELEMENTARY_CHARGE;
         Scales {
             thermal,
-            // The supply follows V_T, as the references of subthreshold circuits do.
-            supply: die.actual("physics.supply") / thermal * die.temperature_ratio,
+            // The supply follows V_T, as the references of subthreshold circuits do, unless it is said what it is.
+            supply: match &die.supply {
+                Some(supply) => supply.volts / thermal,
+                None => die.actual("physics.supply") / thermal * die.temperature_ratio,
+            },
             charge: ELEMENTARY_CHARGE / die.actual("physics.cell_capacitance") / thermal,
             time: ELEMENTARY_CHARGE / die.actual("physics.cell_current"),
         }
@@ -261,6 +282,11 @@ impl Chip for LatchChip {
 
     fn coupling_dac(&self, die: &Die) -> Dac {
         of_couplings(die, 1.0)
+    }
+
+    /// The outputs of a latch are compared with each other.
+    fn readout(&self, die: &Die) -> Readout {
+        Readout::of_pairs(die, self.assembly.voltage_unit(), &self.pairs)
     }
 
     fn view(&self) -> View {

@@ -61,6 +61,11 @@ impl Ledger {
         }
     }
 
+    /// Energy of `chains` chips that do nothing but stand by, or be read, for `seconds` each.
+    pub fn standby(&self, chains: usize, seconds: f64) -> Option<f64> {
+        self.standby.map(|power| power * chains as f64 * seconds)
+    }
+
     /// Energy of `chains` chips of `nodes` nodes running for `seconds` each at `period` seconds a sample, with `reads` node
     /// reads in all.
     pub fn run(&self, chains: usize, nodes: usize, seconds: f64, period: f64, reads: u64) -> Spent {

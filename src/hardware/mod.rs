@@ -21,10 +21,13 @@ mod latch;
 mod ledger;
 mod mismatch;
 mod pair_spins;
+mod placed;
+mod placement;
 mod program;
 mod readout;
 mod selected;
 mod spin_values;
+mod supply;
 mod sweep_fit;
 mod telegraph;
 pub mod topology;
@@ -39,8 +42,12 @@ pub use divergence::Divergence;
 pub use flux::energies as flux_energies;
 pub use ledger::{Ledger, Spent};
 pub use pair_spins::{Auxiliary, PairSpins, pair_spins};
-pub use program::{ProgramReport, Programmed, Realisation, Scale, program, program_directed};
-pub use readout::Readout;
+pub use placement::{Embedding, PlacementReport};
+pub use program::{
+    Placement, ProgramReport, Programmed, Realisation, Scale, program, program_directed,
+    program_placed,
+};
+pub use readout::{Readout, Reads};
 pub use topology::{Graph, Lattice, Topology};
 pub use update::Update;
 pub use view::View;

@@ -12,6 +12,8 @@ use super::injected::InjectedChip;
 use super::latch::LatchChip;
 use super::ledger::{Ledger, Spent};
 use super::pair_spins::pair_spins;
+use super::placed::PlacedChip;
+use super::placement::{Embedding, Layout, MOST_PLACED, PlacementReport};
 use super::readout::Readout;
 use super::selected::SelectedChip;
 use super::telegraph::TelegraphChip;
@@ -19,7 +21,7 @@ use super::topology::Topology;
 use super::view::View;
 use crate::circuit::ChargeLevel;
 use crate::dynamics::{Clocking, MOST_SPINS, Process, SpinChain};
-use crate::energy::{FactorGraph, Model, Parameters, Parametric, exact};
+use crate::energy::{Couplings, FactorGraph, Ising, Model, Parameters, Parametric, exact};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -31,9 +33,25 @@ pub enum Scale {
     Fit,
 }
 
+/// Where variables go on an array that does not join all that an energy couples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Placement {
+    /// One site each, variable i at site i; what that cannot hold is refused.
+    #[default]
+    Native,
+    /// Where one site each will not do, spins on chains of copies, coupled within a chain by so much or, when it is not said, by
+    /// what the bound on broken chains asks for.
+    Copies {
+        /// Coupling between the copies of a variable.
+        chain_coupling: Option<f64>,
+    },
+}
+
 /// Requested against realised.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramReport {
+    /// How variables are copied, where they are.
+    pub placement: Option<PlacementReport>,
     /// Range factor a.
     pub scale: f64,
     /// V_u in volts (p-bits: volts of bias per unit of input).
@@ -113,14 +131,34 @@ pub fn program_directed(
     scale: Scale,
     directed: &[(usize, usize, f64)],
 ) -> Result<Programmed> {
+    program_placed(die, model, scale, directed, Placement::Native)
+}
+
+/// [`program_directed`], with variables placed as `placement` says.
+///
+/// # Errors
+/// As [`program_directed`]; energies that no chains of copies were found for, or that are no spins in pairs.
+pub fn program_placed(
+    die: &Die,
+    model: &Model,
+    scale: Scale,
+    directed: &[(usize, usize, f64)],
+    placement: Placement,
+) -> Result<Programmed> {
     if die.card.kind == Kind::Bag {
         let element = bag::element(die, model)?;
-        let mut programmed = program_directed(&element, model, scale, directed)?;
+        let mut programmed = program_placed(&element, model, scale, directed, placement)?;
         programmed.ledger = Ledger::new(&die.card);
         return Ok(programmed);
     }
     if let (Model::Factors(graph), true) = (model, die.card.kind != Kind::GatedStates) {
-        return program_directed(die, &without_auxiliaries(graph)?, scale, directed);
+        return program_placed(
+            die,
+            &without_auxiliaries(graph)?,
+            scale,
+            directed,
+            placement,
+        );
     }
     let most = die.card.get("limits.max_nodes").unwrap_or(f64::INFINITY);
     let most = die
@@ -149,11 +187,15 @@ pub fn program_directed(
     };
     let mut pairs = two_way.into_iter().chain(one_way);
     if let Some((i, j)) = pairs.find(|&(i, j)| !die.card.topology.joins(i, j)) {
+        if let (Placement::Copies { chain_coupling }, Model::Ising(ising)) = (placement, model) {
+            return on_copies(die, ising, directed, chain_coupling);
+        }
         let text = die.card.parameters.get("limits.topology");
         let expected = format!(
-            "pairs that the topology of {} joins ({})",
+            "pairs that the topology of {} joins ({}){}",
             die.card.name,
-            text.map_or("all-to-all", |p| p.value.as_str())
+            text.map_or("all-to-all", |p| p.value.as_str()),
+            copies_would_cost(die, model, directed)
         );
         return Err(Error::invalid(
             "energy.couplings",
@@ -210,6 +252,96 @@ pub fn program_directed(
     Ok(Programmed {
         chip,
         model: model.clone(),
+        ledger: Ledger::new(&die.card),
+        die: die.clone(),
+    })
+}
+
+/// Most variables for which a refusal looks for chains of copies.
+const MOST_SUGGESTED: usize = 12;
+
+/// What chains of copies would cost an energy that does not fit, as the end of a refusal.
+fn copies_would_cost(die: &Die, model: &Model, directed: &[(usize, usize, f64)]) -> String {
+    let Model::Ising(ising) = model else {
+        return String::new();
+    };
+    if ising.fields.len() > MOST_SUGGESTED || !directed.is_empty() || die.calibration.is_some() {
+        return String::new();
+    }
+    let (n, edges) = (ising.fields.len(), ising.couplings.edges());
+    let Some(embedding) = Embedding::find(n, edges, &die.card.topology) else {
+        return String::new();
+    };
+    let report = embedding.report(ising, 0.0, (None, None));
+    format!(
+        "; hardware.placement = \"copies\" would take {} sites for {n} spins, up to {} copies of one, coupled by {:.2}",
+        report.sites, report.longest_chain, report.needed_coupling
+    )
+}
+
+/// Spins on chains of copies.
+fn on_copies(
+    die: &Die,
+    ising: &Ising,
+    directed: &[(usize, usize, f64)],
+    chain_coupling: Option<f64>,
+) -> Result<Programmed> {
+    let refused =
+        |value: String, expected: &str| Err(Error::invalid("hardware.placement", value, expected));
+    let copies = "\"copies\"".to_owned();
+    if die.card.kind != Kind::Telegraph {
+        return refused(copies, "\"native\", or an array of p-bits");
+    }
+    if !directed.is_empty() {
+        return refused(copies, "\"native\" beside directed couplings");
+    }
+    if die.calibration.is_some() {
+        return refused(
+            copies,
+            "\"native\" beside calibrate: sites are calibrated for one spin each",
+        );
+    }
+    let (n, edges) = (ising.fields.len(), ising.couplings.edges());
+    if n > MOST_PLACED {
+        let expected = format!("at most {MOST_PLACED} spins to place on copies");
+        return refused(format!("{n} spins"), &expected);
+    }
+    let Some(embedding) = Embedding::find(n, edges, &die.card.topology) else {
+        let value = format!("{n} spins with {} couplings", edges.len());
+        return refused(
+            value,
+            "a graph that chains of copies were found for on this array",
+        );
+    };
+    let reach = |key: &str| die.card.get(key);
+    let range = (reach("limits.coupling_max"), reach("limits.field_max"));
+    let most = range.0.unwrap_or(f64::INFINITY);
+    let strength =
+        chain_coupling.unwrap_or_else(|| embedding.needed_coupling(ising, 1.0).min(most));
+    let layout = Layout::new(&embedding, edges, &die.card.topology, strength)?;
+    let asked = Parameters {
+        fields: ising.fields.clone(),
+        couplings: ising.couplings.values().to_vec(),
+    };
+    let written = layout.parameters(&asked);
+    let joins = layout.joins.iter().zip(&written.couplings);
+    let list = joins
+        .map(|(join, &value)| (join.0.0, join.0.1, value))
+        .collect();
+    let graph = Couplings::new(layout.sites(), list)?;
+    let physical = Ising::new(written.fields, graph)?;
+    let chip: Box<dyn Chip> = match die.level {
+        Level::Telegraph => Box::new(TelegraphChip::new(die, &physical, &[])?),
+        Level::Langevin => Box::new(LatchChip::new(die, &physical, ChargeLevel::Langevin)?),
+        Level::Poisson => Box::new(LatchChip::new(die, &physical, ChargeLevel::Poisson)?),
+    };
+    let report = PlacementReport {
+        joins: layout.joins.len(),
+        ..embedding.report(ising, strength, range)
+    };
+    Ok(Programmed {
+        chip: Box::new(PlacedChip::new(chip, physical, layout, report)),
+        model: Model::Ising(ising.clone()),
         ledger: Ledger::new(&die.card),
         die: die.clone(),
     })
@@ -315,6 +447,16 @@ impl Programmed {
         self.chip.step(tolerance)
     }
 
+    /// Elements that hold the energy: p-bits, copies among them, or one per variable.
+    pub fn elements(&self) -> usize {
+        self.chip.elements().unwrap_or_else(|| self.model.dim())
+    }
+
+    /// How variables are copied over the array, where they are.
+    pub fn placement(&self) -> Option<PlacementReport> {
+        self.chip.placement()
+    }
+
     /// The energy that was asked for.
     pub fn model(&self) -> &Model {
         &self.model
@@ -351,7 +493,7 @@ impl Programmed {
     /// A `period` (s), stated by `field`, that is no whole number of rounds.
     pub fn check_read_period(&self, field: &str, period: f64) -> Result<()> {
         let Some(round) = self.clock_round() else {
-            return Ok(());
+            return self.check_frames(field, period);
         };
         let rounds = period / round;
         if rounds > 0.5 && (rounds - rounds.round()).abs() < 1e-6 * rounds {
@@ -361,6 +503,33 @@ impl Programmed {
         let round = crate::units::format_si(round, "s");
         let expected = format!("a whole number of the clock's rounds, {round} each");
         Err(Error::invalid(field, value, expected))
+    }
+
+    /// An array that runs on while it is read gives no frames closer than they take.
+    fn check_frames(&self, field: &str, period: f64) -> Result<()> {
+        let frame = self.die.limit("readout_rate", "readout.frame_time");
+        let Some(frame) = frame.filter(|frame| period < frame * (1.0 - 1e-9)) else {
+            return Ok(());
+        };
+        let value = crate::units::format_si(period, "s");
+        let frame = crate::units::format_si(frame, "s");
+        let expected = format!(
+            "at least the card's readout.frame_time, {frame}: no clock holds this array while it is read"
+        );
+        Err(Error::invalid(field, value, expected))
+    }
+
+    /// Device time, s, that reading `draws` frames adds to the sampling: a clocked array is held for each of them.
+    pub fn frame_seconds(&self, draws: u64) -> f64 {
+        let frame = self.die.limit("readout_rate", "readout.frame_time");
+        let held = frame.filter(|_| self.clock_round().is_some());
+        held.unwrap_or(0.0) * draws as f64
+    }
+
+    /// Time, s, from a read to its result.
+    pub fn latency(&self) -> f64 {
+        let latency = self.die.limit("readout_latency", "readout.latency");
+        latency.unwrap_or(0.0)
     }
 
     /// The card's τ, seconds.
@@ -396,9 +565,9 @@ impl Programmed {
         self.model.set_parameters(parameters)?;
         let written = self.die.corrected(&self.model)?.parameters();
         self.chip.write(&self.die, &written)?;
-        Ok(self
-            .ledger
-            .write((parameters.fields.len() + parameters.couplings.len()) as u64))
+        let values = parameters.fields.len() + parameters.couplings.len();
+        let written = self.chip.placement().map_or(values, |p| p.sites + p.joins);
+        Ok(self.ledger.write(written as u64))
     }
 
     fn realised(&self) -> &Realised {
@@ -443,6 +612,7 @@ impl Programmed {
         let (entropy_production, stationary_tv) = self.settled().unwrap_or_default();
         ProgramReport {
             scale,
+            placement: self.placement(),
             entropy_production,
             stationary_tv,
             voltage_unit: self.volts_per_x() / scale,
@@ -461,8 +631,13 @@ impl Programmed {
     /// Entropy production, and how far the settled law is from the one asked for.
     fn settled(&self) -> Option<(Option<f64>, Option<f64>)> {
         let asked = self.model.discrete().filter(|e| e.dim() <= MOST_SPINS)?;
-        let chain = self.spin_chain().ok()?;
         let asked = exact::probabilities(asked).ok()?;
+        if self.placement().is_some() {
+            let settled = self.chip.settled(&self.die)?;
+            let distance = asked.iter().zip(&settled).map(|(a, b)| (a - b).abs());
+            return Some((None, Some(0.5 * distance.sum::<f64>())));
+        }
+        let chain = self.spin_chain().ok()?;
         // An energy is sampled in detailed balance; without one the law has to be solved for.
         let (production, settled) = match self.energy() {
             Some(Model::Ising(own)) => {

@@ -166,7 +166,10 @@ impl Chip for SelectedChip {
     }
 
     fn readout(&self, die: &Die) -> Readout {
-        self.branches.readout(die)
+        let View::Selected { dim, .. } = self.view else {
+            return Readout::perfect();
+        };
+        Readout::of(die, self.branches.volts_per_x(), dim)
     }
 
     fn scale(&self) -> f64 {

@@ -3,13 +3,15 @@
 //! τ(I) = τ0/cosh(αI), α the card's `tau_bias`: a barrier tilted by the bias is crossed at Γ± = e^{±I}/2τ0 (α = 1), whose
 //! law σ(2I) is that of a constant τ (α = 0). 2I = κ V_b with κ the card's bias gain. On a real die the synapse (C_s, R_s = τ_s/C_s at temperature T, with its Johnson
 //! noise kT/C_s) settles in τ_s; on the ideal chip it is instantaneous and noiseless. In an environment hotter than the
-//! card's, the logit of a given bias falls as 1/T (κ = 27.2/V_T, with the supply kept at its multiple of V_T).
+//! card's, the logit of a given bias falls as 1/T (κ = 27.2/V_T, with the supply kept at its multiple of V_T); another supply
+//! moves the barrier: see `supply.rs`.
 
 use super::chip::Chip;
 use super::converters::of_couplings;
 use super::dac::Dac;
 use super::die::Die;
 use super::program::{Realisation, Realised};
+use super::readout::Readout;
 use super::spin_values::SpinValues;
 use super::update::Update;
 use crate::circuit::{Circuit, NodeId};
@@ -60,7 +62,7 @@ pub(super) struct TelegraphChip {
     volts_per_input: f64,
     synapse: Option<Synapse>,
     /// Input of a p-bit over the nominal one at the same bias voltage: nominal over actual temperature, times the corner's
-    /// gain over the card's.
+    /// and the supply's gain over the card's.
     sensitivity: f64,
     realised: Realised,
 }
@@ -73,7 +75,8 @@ impl TelegraphChip {
         let tau = card.required("physics.tau");
         // Logit per volt is 1000 × (logit per mV); the logit is 2I.
         let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
-        let slow = die.actual("physics.tau") / tau;
+        let supply = die.supply;
+        let slow = die.actual("physics.tau") / tau * supply.map_or(1.0, |s| s.slower);
         let spread = die.spread("tau", "nonidealities.tau_sigma");
         let own_tau = die
             .sites(TAU, n)
@@ -108,7 +111,7 @@ impl TelegraphChip {
         let values = SpinValues::new(die, ising, volts_per_input, directed);
         process.levels = Some(Levels {
             tau: own_tau.collect(),
-            tau_bias: card.required("physics.tau_bias"),
+            tau_bias: card.required("physics.tau_bias") * supply.map_or(1.0, |s| s.tau_bias),
             clocking: Update::clocking(card, n, &values.edges)?,
             input: LevelInput::Direct {
                 field: vec![0.0; n],
@@ -122,9 +125,8 @@ impl TelegraphChip {
             synapse_rate,
             volts_per_input,
             synapse,
-            sensitivity: die.actual("physics.bias_gain")
-                / card.required("physics.bias_gain")
-                / die.temperature_ratio,
+            sensitivity: die.actual("physics.bias_gain") / card.required("physics.bias_gain")
+                * die.sensitivity(),
             realised: Realised::default(),
         };
         let parameters = Parameters {
@@ -200,6 +202,10 @@ impl Chip for TelegraphChip {
     /// The energy's pairs, then those that only directed couplings join.
     fn pairs(&self) -> Option<Vec<(usize, usize)>> {
         Some(self.values.edges.clone())
+    }
+
+    fn readout(&self, die: &Die) -> Readout {
+        Readout::of_levels(die, self.values.spins())
     }
 
     fn is_directed(&self) -> bool {

@@ -3,6 +3,7 @@
 //! Most chips are read row by row. Others decide: a latch by the sign of v_1 − v_2, a category by the first of its gates
 //! that is on, a mixture by the branch that its selector lets through.
 
+use super::placed::majority;
 use crate::dynamics::Shown;
 
 /// How the variables are read off the state.
@@ -18,6 +19,13 @@ pub enum View {
     Latches(Vec<(usize, usize)>),
     /// Categories, each from K − 1 two-state gates in turn: the first that is on, else K − 1. The number of states of each.
     Categories(Vec<usize>),
+    /// Spins as majorities of copies, the first of them on a draw.
+    Copies {
+        /// Copies of each variable, among what `of` reads.
+        copies: Vec<Vec<usize>>,
+        /// How the copies are read.
+        of: Box<View>,
+    },
     /// One of several branches of `dim` nodes, chosen by gates as a category is.
     Selected {
         /// Number of branches.
@@ -42,6 +50,7 @@ impl View {
     pub(crate) fn shown(&self) -> Option<Shown> {
         match self {
             View::Direct => None,
+            View::Copies { of, .. } => of.shown(),
             View::Rows(_) | View::Differences(_) | View::Latches(_) => Some(Shown::Nodes),
             View::Categories(_) => Some(Shown::Spins),
             View::Selected { .. } => Some(Shown::All),
@@ -56,6 +65,7 @@ impl View {
             View::Differences(pairs) | View::Latches(pairs) => pairs.len(),
             View::Categories(states) => states.len(),
             View::Selected { dim, .. } => *dim,
+            View::Copies { copies, .. } => copies.len(),
         }
     }
 
@@ -63,6 +73,13 @@ impl View {
     pub fn decode(&self, rows: &[f32], x: &mut [f32]) {
         match self {
             View::Direct => x.copy_from_slice(rows),
+            View::Copies { copies, of } => {
+                let mut all = vec![0.0; of.variables(rows.len())];
+                of.decode(rows, &mut all);
+                for (x, copies) in x.iter_mut().zip(copies) {
+                    *x = majority(copies.iter().map(|&copy| all[copy]));
+                }
+            }
             View::Rows(read) => {
                 for (x, &row) in x.iter_mut().zip(read) {
                     *x = rows[row];
@@ -109,6 +126,15 @@ impl View {
     pub fn encode(&self, x: &[f64], rows: &mut [f64]) {
         match self {
             View::Direct => rows.copy_from_slice(x),
+            View::Copies { copies, of } => {
+                let mut all = vec![0.0; of.variables(rows.len())];
+                for (&x, copies) in x.iter().zip(copies) {
+                    for &copy in copies {
+                        all[copy] = x;
+                    }
+                }
+                of.encode(&all, rows);
+            }
             View::Rows(read) => {
                 rows.fill(0.0);
                 for (&x, &row) in x.iter().zip(read) {
@@ -159,7 +185,19 @@ impl View {
         }
     }
 
-    /// The row that is a variable, where one row is: only such a variable can be clamped.
+    /// The rows that have to be held for a variable to be clamped: its own or those of its copies; none where it is decided
+    /// from several.
+    pub(crate) fn rows_of(&self, variable: usize) -> Option<Vec<usize>> {
+        match self {
+            View::Copies { copies, of } => {
+                let copies = copies.get(variable)?.iter();
+                copies.map(|&copy| of.row_of(copy)).collect()
+            }
+            _ => Some(vec![self.row_of(variable)?]),
+        }
+    }
+
+    /// The row that is a variable, where one row is.
     pub fn row_of(&self, variable: usize) -> Option<usize> {
         match self {
             View::Direct => Some(variable),
@@ -180,6 +218,14 @@ mod tests {
             (View::Rows(vec![2, 3]), 4, vec![0.5, -1.0]),
             (View::Differences(vec![(0, 2), (1, 3)]), 5, vec![0.5, -1.0]),
             (View::Latches(vec![(0, 1), (2, 3)]), 4, vec![1.0, -1.0]),
+            (
+                View::Copies {
+                    copies: vec![vec![0, 2], vec![1]],
+                    of: Box::new(View::Latches(vec![(0, 1), (2, 3), (4, 5)])),
+                },
+                6,
+                vec![-1.0, 1.0],
+            ),
             (View::Categories(vec![3, 2, 4]), 6, vec![2.0, 0.0, 1.0]),
             (
                 View::Selected {

@@ -358,17 +358,45 @@ fn landscape(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
         .collect()
 }
 
-/// Mean and standard error of each node, from draws: chains as replicates.
-fn node_moments(x: &Array, domain: Option<&Array>) -> Option<Moments> {
+/// Draws of the nodes that the exact law is of (those not held), or of all where there is none.
+struct Draws {
+    values: Vec<f64>,
+    /// Chains, draws, nodes.
+    shape: [usize; 3],
+    domain: Option<Vec<f64>>,
+}
+
+fn draws(directory: &RunDirectory, name: &str) -> Option<Draws> {
+    let arrays = directory.arrays(&format!("samples-{name}.npz"))?;
+    let x = arrays.get("x")?;
     let [chains, draws, nodes] = x.shape()[..] else {
         return None;
     };
-    let values = x.values();
-    let (values, width) = match domain {
-        Some(domain) => features(&values, &domain.values()),
-        None => (values, nodes),
+    let domain = arrays.get("domain").map(Array::values);
+    let exact = directory.arrays("exact.npz");
+    let Some(free) = exact.and_then(|exact| values(&exact, "free")) else {
+        return Some(Draws {
+            values: x.values(),
+            shape: [chains, draws, nodes],
+            domain,
+        });
     };
-    Some(crate::diagnostics::moments(&values, chains, draws, width))
+    let of = |row: &[f64]| -> Vec<f64> { free.iter().map(|&i| row[i as usize]).collect() };
+    Some(Draws {
+        values: x.values().chunks(nodes).flat_map(of).collect(),
+        shape: [chains, draws, free.len()],
+        domain: domain.as_deref().map(of),
+    })
+}
+
+/// Mean and standard error of each node, from draws: chains as replicates.
+fn node_moments(draws: Draws) -> Moments {
+    let [chains, count, nodes] = draws.shape;
+    let (values, width) = match &draws.domain {
+        Some(domain) => features(&draws.values, domain),
+        None => (draws.values, nodes),
+    };
+    crate::diagnostics::moments(&values, chains, count, width)
 }
 
 fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
@@ -380,11 +408,7 @@ fn moments(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     else {
         return Vec::new();
     };
-    let of = |name: &str| {
-        directory
-            .arrays(&format!("samples-{name}.npz"))
-            .and_then(|a| node_moments(a.get("x")?, a.get("domain")))
-    };
+    let of = |name: &str| draws(directory, name).map(node_moments);
     let base = match directory
         .arrays("exact.npz")
         .filter(|_| reference == "exact")
@@ -473,16 +497,13 @@ fn probabilities(directory: &RunDirectory, run: &RunRecord) -> Option<Figure> {
         "measured frequency",
     );
     for sampler in &run.samplers {
-        let Some(arrays) = directory.arrays(&format!("samples-{}.npz", sampler.name)) else {
+        let Some(own) = draws(directory, &sampler.name) else {
             continue;
         };
-        let x = arrays.get("x")?;
-        let nodes = *x.shape().last()?;
-        let domain = arrays.get("domain").map(|domain| domain.values());
         let mut counts = vec![0.0; exact.len()];
-        let data = x.values();
-        for row in data.chunks(nodes) {
-            let index = match &domain {
+        let nodes = own.shape[2];
+        for row in own.values.chunks(nodes) {
+            let index = match &own.domain {
                 Some(domain) => state_number(row, domain),
                 None => row
                     .iter()
@@ -491,7 +512,7 @@ fn probabilities(directory: &RunDirectory, run: &RunRecord) -> Option<Figure> {
             };
             counts[index] += 1.0;
         }
-        let total = (data.len() / nodes) as f64;
+        let total = (own.values.len() / nodes) as f64;
         let effective = sampler.ess_min.unwrap_or(total).min(total);
         let points = exact
             .iter()

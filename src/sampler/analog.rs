@@ -11,7 +11,7 @@ use crate::dynamics::{
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
-use crate::hardware::{Programmed, Spent, View};
+use crate::hardware::{Programmed, Reads, Spent, View};
 
 /// The scheme that is exact for linear processes at any step.
 const EXACT: &str = "ornstein-uhlenbeck";
@@ -40,6 +40,12 @@ pub struct AnalogSampler<R: Compiled> {
     stiffness: StiffnessTracker,
     normals: NormalBits,
     follow: Follow,
+    /// Of the noise of reads.
+    origin: Origin,
+    /// Reads of every chain so far.
+    reads: u64,
+    /// Whether results of reads are still on their way: more reads follow them without waiting.
+    streaming: bool,
 }
 
 impl<R: Compiled> AnalogSampler<R> {
@@ -55,6 +61,7 @@ impl<R: Compiled> AnalogSampler<R> {
         scheme_name: &str,
         follow: Follow,
     ) -> Result<Self> {
+        let origin = origin.into();
         let process = programmed.process();
         let levels = process.levels.as_ref().map_or(0, |l| l.tau.len());
         let view = programmed.view();
@@ -72,6 +79,9 @@ impl<R: Compiled> AnalogSampler<R> {
             rule,
             normals: NormalBits::Full,
             follow,
+            origin,
+            reads: 0,
+            streaming: false,
         };
         let mask = vec![false; sampler.rows];
         let setting = Setting {
@@ -100,6 +110,15 @@ impl<R: Compiled> AnalogSampler<R> {
     fn stiffness(&self) -> Option<f64> {
         let own = self.programmed.step(0.01).is_some();
         self.stiffness.value().filter(|_| !own)
+    }
+
+    /// What a state remembers beside positions and streams.
+    fn adapted(&self) -> Vec<f64> {
+        let mut numbers = self.stiffness.numbers();
+        if self.programmed.readout().is_noisy() {
+            numbers.push(self.reads as f64);
+        }
+        numbers
     }
 
     fn width(&self) -> usize {
@@ -257,19 +276,19 @@ impl<R: Compiled> AnalogSampler<R> {
     fn clamped_rows(&self, clamp: Option<&Clamp>) -> Result<Vec<bool>> {
         clamp_mask(clamp, self.width())?;
         let mut mask = vec![false; self.rows];
-        for row in self.rows_of_clamp(clamp)? {
+        for row in self.rows_of_clamp(clamp)?.into_iter().flatten() {
             mask[row] = true;
         }
         Ok(mask)
     }
 
-    fn rows_of_clamp(&self, clamp: Option<&Clamp>) -> Result<Vec<usize>> {
+    fn rows_of_clamp(&self, clamp: Option<&Clamp>) -> Result<Vec<Vec<usize>>> {
         let nodes = clamp.map_or(&[][..], |c| &c.nodes);
         let row = |&node: &usize| {
             let expected =
                 "a variable that is one node of the chip: this one is decided from several";
             let wrong = || Error::invalid("clamp.nodes", node, expected);
-            self.view.row_of(node).ok_or_else(wrong)
+            self.view.rows_of(node).ok_or_else(wrong)
         };
         nodes.iter().map(row).collect()
     }
@@ -345,13 +364,19 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
         ChainState {
             values: self.variables(&rows),
             streams: Some(streams),
-            adapted: self.stiffness.numbers(),
+            adapted: self.adapted(),
         }
     }
 
     fn restore(&mut self, state: &ChainState) -> Result<()> {
         let mut rows = self.rows_of(&state.values)?;
-        if !state.adapted.is_empty() {
+        self.streaming = false;
+        if self.programmed.readout().is_noisy()
+            && let Some((&reads, others)) = state.adapted.split_last()
+        {
+            self.reads = reads as u64;
+            self.stiffness.remember(others)?;
+        } else if !state.adapted.is_empty() {
             self.stiffness.remember(&state.adapted)?;
         }
         if let Some(streams) = &state.streams {
@@ -411,7 +436,12 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
         }
         if let Some(clamp) = &phase.clamp {
             let rows = self.rows_of_clamp(Some(clamp))?;
-            self.ensemble.write_clamped(&rows, &clamp.values)?;
+            let values = clamp.values.chunks(rows.len().max(1)).flat_map(|chain| {
+                let copied = chain.iter().zip(&rows);
+                copied.flat_map(|(&value, rows)| rows.iter().map(move |_| value))
+            });
+            let values: Vec<f64> = values.collect();
+            self.ensemble.write_clamped(&rows.concat(), &values)?;
         }
         let setting = Setting {
             step: h,
@@ -427,6 +457,17 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             every,
             self.follow.control(),
         )?;
+        let readout = self.programmed.readout();
+        let reads = Reads {
+            seed: self.origin.seed,
+            domain: self.origin.domain,
+            first: self.reads,
+            draws: draws as usize,
+        };
+        self.reads += draws;
+        if readout.reads_rows() {
+            readout.read(&mut recorded.x, self.rows, reads);
+        }
         if self.view != View::Direct {
             let mut x = vec![0.0f32; recorded.x.len() / self.rows * width];
             for (rows, x) in recorded.x.chunks(self.rows).zip(x.chunks_mut(width)) {
@@ -434,18 +475,30 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             }
             recorded.x = x;
         }
-        self.programmed.readout().read(&mut recorded.x);
+        if !readout.reads_rows() {
+            readout.read(&mut recorded.x, width, reads);
+        }
         let unit = self.programmed.seconds_per_time();
         let steps = burn_in + draws * every;
-        let (chains, device_seconds) = (self.ensemble.chains(), steps as f64 * h * unit);
-        let reads = (chains * width) as u64 * draws;
-        let spent = self.programmed.ledger().run(
+        let (chains, sampling) = (self.ensemble.chains(), steps as f64 * h * unit);
+        let ledger = self.programmed.ledger();
+        let elements = self.programmed.elements();
+        let nodes_read = (chains * elements) as u64 * draws;
+        let mut spent = ledger.run(
             chains,
-            width,
-            device_seconds,
+            elements,
+            sampling,
             self.programmed.sample_period(),
-            reads,
+            nodes_read,
         );
+        let waited = if std::mem::replace(&mut self.streaming, true) {
+            0.0
+        } else {
+            self.programmed.latency()
+        };
+        let read_seconds = self.programmed.frame_seconds(draws) + waited;
+        let standing = ledger.standby(chains, read_seconds);
+        spent.standby = spent.standby.zip(standing).map(|(a, b)| a + b);
         let t = (1..=draws)
             .map(|k| (burn_in + k * every) as f64 * h * unit)
             .collect();
@@ -458,7 +511,8 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
                 t,
             },
             steps,
-            cost: cost(spent, device_seconds),
+            cost: cost(spent, sampling + read_seconds),
+            read_seconds,
             clip_fraction: recorded.clipped as f64
                 / (steps as f64 * (chains * width) as f64).max(1.0),
             acceptance: None,
@@ -466,6 +520,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
     }
 
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
+        self.streaming = false;
         let spent = self.programmed.reprogram(parameters)?;
         let model: &Model = self.programmed.model();
         self.stiffness.update(model);

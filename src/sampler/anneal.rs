@@ -4,7 +4,7 @@
 //! many times does, and an error of second order in the stretch beside a continuous ramp. Rewriting costs what any write
 //! costs; nothing is read meanwhile.
 
-use super::{Cost, Horizon, Phase, Sampler};
+use super::{Clamp, Cost, Horizon, Phase, Sampler};
 use crate::energy::Parameters;
 use crate::error::{Error, Result};
 
@@ -102,7 +102,7 @@ pub fn scaled(parameters: &Parameters, beta: f64, what: Annealed) -> Parameters 
 }
 
 /// Takes `sampler` through the schedule from where its chains stand, and leaves it at the schedule's last β. Times count in
-/// `horizon`'s unit: seconds of device time, the energy's own time, or (rounded up) steps.
+/// `horizon`'s unit: seconds of device time, the energy's own time, or (rounded up) steps. What is clamped stays so.
 ///
 /// # Errors
 /// What reprogramming or running refuses.
@@ -111,6 +111,7 @@ pub fn anneal(
     parameters: &Parameters,
     (schedule, what): (&Schedule, Annealed),
     horizon: fn(f64) -> Horizon,
+    clamp: Option<Clamp>,
 ) -> Result<Cost> {
     let mut total = Cost::default();
     for (time, beta) in schedule.stretches() {
@@ -119,13 +120,16 @@ pub fn anneal(
             burn_in: Horizon::Steps(0),
             duration: horizon(time),
             every: None,
-            clamp: None,
+            clamp: clamp.clone(),
         };
         // The last state of a stretch is not read.
+        let run = sampler.run(&phase)?;
+        let sampling = |seconds: f64| seconds - run.read_seconds;
         let run = Cost {
+            device_seconds: run.cost.device_seconds.map(sampling),
             read: None,
             host: None,
-            ..sampler.run(&phase)?.cost
+            ..run.cost
         };
         total = total.plus(written).plus(run);
     }

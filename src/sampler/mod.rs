@@ -152,6 +152,9 @@ pub struct Run {
     pub steps: u64,
     /// Cost of this phase.
     pub cost: Cost,
+    /// Device seconds of `cost` that reading added to the sampling: the frames that the array was held for, and the latency of
+    /// the last read where the chip had stood idle.
+    pub read_seconds: f64,
     /// Fraction of node-steps that hit a rail.
     pub clip_fraction: f64,
     /// Acceptance rate where the method has one.

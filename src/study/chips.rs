@@ -1,6 +1,7 @@
 //! Preparing a run: data, model, card and dies, with every check made before anything is written.
 
 use super::Session;
+use super::held::Held;
 use crate::data::{self, Columns, Dataset};
 use crate::diagnostics::Reading;
 use crate::dynamics::streams::chain_rng;
@@ -12,8 +13,8 @@ use crate::experiment::{
 };
 use crate::hardware::card::card;
 use crate::hardware::{
-    CalibrationPlan, Card, Die, Level, Programmed, Realisation, Scale, Topology, calibrate,
-    program_directed,
+    CalibrationPlan, Card, Die, Level, Placement, Programmed, Realisation, Scale, Topology,
+    calibrate, program_placed,
 };
 use crate::sampler::{
     AnalogSampler, ChainState, FactorSampler, GibbsSampler, LangevinSampler, Sampler, StepRule,
@@ -42,6 +43,8 @@ pub struct Prepared {
     pub card: Option<Card>,
     /// The ideal chip first, then the dies.
     pub dies: Vec<Die>,
+    /// Nodes that are held while sampling.
+    pub(super) held: Option<Held>,
 }
 
 /// A shipped card by name, or a card file (`.toml`).
@@ -136,6 +139,8 @@ impl Prepared {
             }
         };
         let model = build_model(&experiment, dataset.as_ref())?;
+        let held =
+            Held::new(&experiment, &model, dataset.as_ref()).map_err(|e| e.in_file(&file))?;
         let card = experiment
             .hardware
             .as_ref()
@@ -165,6 +170,14 @@ impl Prepared {
                     }
                     die.temperature_ratio =
                         actual / card.get("physics.temperature").unwrap_or(actual);
+                }
+                if let Some(text) = &hardware.environment_supply {
+                    let key = "hardware.environment.supply";
+                    let volts =
+                        parse(text, Dimension::Voltage).map_err(|e| e.at(key).in_file(&file))?;
+                    die = die
+                        .at_supply(volts)
+                        .map_err(|e| e.under("hardware.environment").in_file(&file))?;
                 }
                 die.level = match hardware.level.as_deref() {
                     Some("langevin") => Level::Langevin,
@@ -196,6 +209,7 @@ impl Prepared {
             dataset,
             card,
             dies,
+            held,
         };
         prepared.check().map_err(|e| as_plan(e).in_file(&file))?;
         Ok(prepared)
@@ -271,10 +285,12 @@ impl Prepared {
             if let Some(period) = plan.trajectory_period.as_ref().map(|t| self.seconds(t)) {
                 programmed.check_read_period("plan.trajectory_period", period)?;
             }
-            self.analog(programmed, 1, 0, silent.clone(), plan.bias_tolerance)?;
+            let mut sampler = self.analog(programmed, 1, 0, silent.clone(), plan.bias_tolerance)?;
+            self.check_clamp(&mut *sampler)?;
         }
         for digital in &self.experiment.digital {
-            self.digital(digital, &self.model, 1, 0, silent.clone())?;
+            let mut sampler = self.digital(digital, &self.model, 1, 0, silent.clone())?;
+            self.check_clamp(&mut *sampler)?;
         }
         if let Some(train) = &self.experiment.train {
             if !matches!(self.model, Model::SoftSpin(_)) {
@@ -377,7 +393,14 @@ impl Prepared {
             None => Scale::Fixed(1.0),
         };
         let hardware = self.experiment.hardware.as_ref();
-        program_directed(die, model, scale, hardware.map_or(&[], |h| &h.directed))
+        let placement = match hardware {
+            Some(h) if h.placement == "copies" => Placement::Copies {
+                chain_coupling: h.chain_coupling,
+            },
+            _ => Placement::Native,
+        };
+        let directed = hardware.map_or(&[][..], |h| &h.directed);
+        program_placed(die, model, scale, directed, placement)
     }
 
     /// The programmed chip as a circuit: the die when there is one, unless `ideal`. Two-state elements are in it as `recorded`.

@@ -216,7 +216,7 @@ pub fn compare(
         outcomes.push(free_run(contender, &mut record)?);
     }
     let reference = if sampled {
-        reference(&model, &outcomes, &mut record, directory)?
+        reference(prepared, &model, &outcomes, &mut record, directory)?
     } else {
         None
     };
@@ -293,12 +293,20 @@ fn add_dice(prepared: &Prepared, record: &mut RunRecord) {
 
 /// The exact law, else the asymptotically exact sampler with the most draws, whose R-hat is then reported.
 fn reference(
+    prepared: &Prepared,
     model: &Model,
     outcomes: &[Outcome],
     record: &mut RunRecord,
     directory: &RunDirectory,
 ) -> Result<Option<Reference>> {
-    if let Some(reference) = exact_reference(model) {
+    let held = prepared.held.as_ref();
+    if held.is_some_and(|held| held.common().is_none()) {
+        let words =
+            "chains are held at different values: their laws differ, and nothing is compared";
+        record.warnings.push(words.to_owned());
+        return Ok(None);
+    }
+    if let Some(reference) = exact_reference(model, held) {
         let n = reference.moments.mean.len();
         let mut arrays = vec![
             ("mean", Array::f64(&[n], reference.moments.mean.clone())),
@@ -309,6 +317,12 @@ fn reference(
         ];
         if let Some(p) = &reference.probabilities {
             arrays.push(("probabilities", Array::f64(&[p.len()], p.clone())));
+        }
+        if let Some(held) = held {
+            // Which nodes (in a factor graph: variables) the law is of.
+            let free = (0..model.dim()).filter(|i| !held.nodes.contains(i));
+            let free: Vec<f64> = free.map(|i| i as f64).collect();
+            arrays.push(("free", Array::f64(&[free.len()], free)));
         }
         directory.write_arrays("exact.npz", &arrays)?;
         return Ok(Some(reference));
@@ -369,7 +383,12 @@ fn moments_against(prepared: &Prepared, model: &Model, outcome: &Outcome, record
         return;
     }
     let samples = &outcome.run.samples;
-    let Some((rms, largest, count)) = stream::against_exact(model, &products, samples) else {
+    let held = match (&prepared.held, model.factors()) {
+        (Some(held), Some(graph)) => held.states(graph.domains()),
+        _ => Some(Vec::new()),
+    };
+    let exact = held.and_then(|held| stream::against_exact(model, &products, samples, &held));
+    let Some((rms, largest, count)) = exact else {
         return;
     };
     let name = &outcome.record.name;

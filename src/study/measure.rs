@@ -27,7 +27,7 @@ pub struct Measured {
     pub free: Vec<usize>,
     /// Effective inverse temperature and its standard error.
     pub beta: (f64, f64),
-    /// Smallest effective sample size over free nodes.
+    /// Smallest effective sample size over free nodes; `None` where chains are held at different values.
     pub ess_min: Option<f64>,
     /// Largest split R-hat over free nodes; `None` with fewer than four draws per chain.
     pub rhat_max: Option<f64>,
@@ -91,7 +91,12 @@ impl Measured {
 
         let (values, width) = features(model, samples, &free);
         let (mut ess_min, mut rhat_max) = (None, None);
-        if draws >= 4 && chains >= 2 {
+        // Chains held at different values have different laws.
+        let alike = clamp.is_none_or(|c| {
+            let rows = c.values.chunks(c.nodes.len().max(1));
+            rows.clone().all(|row| row == &c.values[..row.len()])
+        });
+        if draws >= 4 && chains >= 2 && alike {
             let per_node: Vec<(f64, f64)> = (0..width)
                 .into_par_iter()
                 .map(|k| {

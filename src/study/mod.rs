@@ -11,6 +11,7 @@ mod density;
 mod dice;
 mod digits;
 mod fit;
+mod held;
 mod learn;
 pub mod linear_algebra;
 mod measure;

@@ -1,5 +1,6 @@
 //! What the samples are held against: the exact law where it exists.
 
+use super::held::Held;
 use crate::diagnostics::Moments;
 use crate::energy::{Domain, FactorGraph, MAX_STATES, Model, enumerate_factors, exact};
 
@@ -17,8 +18,17 @@ pub struct Reference {
     pub probabilities: Option<Vec<f64>>,
 }
 
-/// The exact law of `model`: closed form, enumeration (≤ 20 spins, or as many states) or quadrature (1-D, 2-D); `None` where there is none.
-pub fn exact_reference(model: &Model) -> Option<Reference> {
+/// The exact law of `model`, of the variables that are not `held` (the same for all chains): closed form, enumeration (≤ 20 spins, or as many states) or quadrature (1-D, 2-D); `None` where there is none.
+pub(super) fn exact_reference(model: &Model, held: Option<&Held>) -> Option<Reference> {
+    match (held, model) {
+        (None, _) => law(model, &[]),
+        (Some(held), Model::Factors(graph)) => law(model, &held.states(graph.domains())?),
+        (Some(held), _) => law(&model.given(&held.nodes, held.common()?).ok()??, &[]),
+    }
+}
+
+/// The exact law of `model`; of a factor graph some of whose variables are in the `held` states.
+fn law(model: &Model, held: &[(usize, u8)]) -> Option<Reference> {
     let exact = |mean: Vec<f64>, covariance: Vec<f64>, probabilities| Reference {
         name: "exact".to_owned(),
         moments: Moments {
@@ -78,11 +88,12 @@ pub fn exact_reference(model: &Model) -> Option<Reference> {
             ))
         }
         Model::Factors(graph) => {
-            let features = graph.features();
+            let mut features = graph.features();
+            features.retain(|(i, _)| !held.iter().any(|(held, _)| held == i));
             let sums = features.len() * features.len();
             let few = |states: &usize| *states <= MAX_STATES && states * sums <= MOST_SUMS;
             graph.states().filter(few)?;
-            let e = enumerate_factors(graph, &[]).ok()?;
+            let e = enumerate_factors(graph, held).ok()?;
             let (mean, covariance) = e.moments(features.len(), |x, values| {
                 for (value, &(i, state)) in values.iter_mut().zip(&features) {
                     *value = feature_of_state(graph, x, (i, state));
@@ -101,19 +112,18 @@ fn feature_of_state(graph: &FactorGraph, x: &[u8], (i, state): (usize, u8)) -> f
     }
 }
 
-/// Number of a joint state of spins (bit i set when x_i > 0), or of a factor graph's variables (the first runs fastest).
-pub fn state_index(model: &Model, x: &[f32]) -> usize {
+/// Number of a joint state of the `free` spins (a bit each, set when x > 0), or of so many of a factor graph's variables (the first
+/// runs fastest).
+pub fn state_index(model: &Model, x: &[f32], free: &[usize]) -> usize {
     match model.factors() {
-        Some(graph) => {
-            let places = x.iter().zip(graph.domains()).rev();
-            places.fold(0, |index, (&value, domain)| {
-                let state = domain.state(f64::from(value)).unwrap_or(0);
-                index * domain.states() + usize::from(state)
-            })
-        }
-        None => x
+        Some(graph) => free.iter().rev().fold(0, |index, &i| {
+            let (value, domain) = (x[i], graph.domains()[i]);
+            let state = domain.state(f64::from(value)).unwrap_or(0);
+            index * domain.states() + usize::from(state)
+        }),
+        None => free
             .iter()
             .enumerate()
-            .fold(0, |index, (i, &v)| index | (usize::from(v > 0.0) << i)),
+            .fold(0, |index, (k, &i)| index | (usize::from(x[i] > 0.0) << k)),
     }
 }

@@ -10,7 +10,7 @@ use crate::diagnostics;
 use crate::energy::{Domain, Model, Parametric};
 use crate::error::Result;
 use crate::experiment::Digital;
-use crate::hardware::Programmed;
+use crate::hardware::{PlacementReport, Programmed};
 use crate::record::{
     Array, CalibrationRecord, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord,
 };
@@ -94,7 +94,7 @@ impl Prepared {
                 burn_in: Horizon::Seconds(self.seconds(&self.experiment.plan.burn_in)),
                 duration: Horizon::Seconds(self.seconds(&self.experiment.plan.duration)),
                 every: Some(Horizon::Seconds(self.sample_period())),
-                clamp: None,
+                clamp: self.clamp(self.chains(contender)),
             },
             Contender::Digital(k) => {
                 let digital = &self.experiment.digital[*k];
@@ -102,7 +102,7 @@ impl Prepared {
                     burn_in: Horizon::Steps(digital.burn_in),
                     duration: Horizon::Steps(digital.steps),
                     every: Some(Horizon::Steps(self.thin(digital, warnings))),
-                    clamp: None,
+                    clamp: self.clamp(self.chains(contender)),
                 }
             }
         }
@@ -155,12 +155,19 @@ impl Prepared {
         };
         let corners = plan.corners.iter().map(|&(t, beta)| (t * over, beta));
         let schedule = Schedule::new(corners.collect(), plan.geometric, plan.stretches)?;
+        let clamp = self.clamp(sampler.describe().chains);
         let what = if plan.of == "all" {
             Annealed::All
         } else {
             Annealed::Couplings
         };
-        anneal(sampler, &model.parameters(), (&schedule, what), horizon)
+        anneal(
+            sampler,
+            &model.parameters(),
+            (&schedule, what),
+            horizon,
+            clamp,
+        )
     }
 
     /// Chains of a sampler.
@@ -197,7 +204,7 @@ impl Prepared {
         run.cost = annealed.plus(run.cost);
         session.watch.end();
         let description = sampler.describe();
-        let measured = Measured::new(model, &run.samples, None);
+        let measured = Measured::new(model, &run.samples, phase.clamp.as_ref());
         let s = &run.samples;
         let mut arrays = vec![
             ("x", Array::f32(&[s.chains, s.draws, s.nodes], s.x.clone())),
@@ -217,7 +224,12 @@ impl Prepared {
         }
         directory.write_arrays(&format!("samples-{name}.npz"), &arrays)?;
         if self.experiment.plan.record == "both" {
-            let arrays = stream::moments_of(model, &self.products(), &run.samples);
+            let arrays = stream::moments_of(
+                model,
+                &self.products(),
+                &run.samples,
+                phase.clamp.as_ref().map_or(&[], |c| &c.nodes),
+            );
             directory.write_arrays(&format!("moments-{name}.npz"), &arrays)?;
         }
         let wall_seconds = began.elapsed().as_secs_f64();
@@ -244,7 +256,7 @@ impl Prepared {
         model: &Model,
         run: &Run,
     ) -> Result<BTreeMap<String, Metric>> {
-        let Model::Quadratic(energy) = model else {
+        let (Model::Quadratic(energy), None) = (model, &self.held) else {
             return Ok(BTreeMap::new());
         };
         let samples = &run.samples;
@@ -320,6 +332,9 @@ impl Prepared {
             Contender::Chip(k) => {
                 let programmed = self.program(&self.dies[*k], model)?;
                 facts.insert("scheme".to_owned(), self.scheme(&programmed));
+                if let Some(placed) = programmed.placement() {
+                    facts.insert("placement".to_owned(), placement_words(&placed));
+                }
                 programmed.ledger().provenance.clone()
             }
             Contender::Digital(_) => BTreeMap::new(),
@@ -370,7 +385,7 @@ impl Prepared {
                     burn_in: Horizon::Seconds(0.0),
                     duration: Horizon::Seconds(period * draws as f64),
                     every: Some(Horizon::Seconds(period)),
-                    clamp: None,
+                    clamp: self.clamp(chains),
                 },
                 Contender::Digital(k) => {
                     if self.experiment.digital[*k].sampler == "mala" {
@@ -383,7 +398,7 @@ impl Prepared {
                         burn_in: Horizon::Steps(0),
                         duration: Horizon::Steps(draws * every),
                         every: Some(Horizon::Steps(every)),
-                        clamp: None,
+                        clamp: self.clamp(chains),
                     }
                 }
             };
@@ -416,6 +431,26 @@ impl Prepared {
             .collect();
         directory.write_arrays("trajectory.npz", &list)
     }
+}
+
+/// What chains of copies cost, in words.
+fn placement_words(placed: &PlacementReport) -> String {
+    let range = match (placed.range, placed.native_range) {
+        (Some(range), Some(native)) => format!(
+            "; this energy may be multiplied by {range:.3} until that is out of range (by {native:.3} where every pair is joined)"
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "{} sites and {} couplers, up to {} copies of a spin, coupled by {:.3} ({:.3} keeps broken chains below 1 %); at most {:.2e} of \
+         readings find one broken{range}; spins are read by majority",
+        placed.sites,
+        placed.joins,
+        placed.longest_chain,
+        placed.chain_coupling,
+        placed.needed_coupling,
+        placed.broken_bound.min(1.0),
+    )
 }
 
 /// Chain-steps a phase will take, for the progress bar.
@@ -501,7 +536,7 @@ pub(super) fn add_discrete_distances(model: &Model, outcome: &mut Outcome, refer
     let s = &outcome.run.samples;
     let mut counts = vec![0.0; p.len()];
     for x in s.x.chunks(s.nodes) {
-        counts[state_index(model, x)] += 1.0;
+        counts[state_index(model, x, &outcome.measured.free)] += 1.0;
     }
     let total = (s.chains * s.draws) as f64;
     let q: Vec<f64> = counts.iter().map(|c| c / total).collect();

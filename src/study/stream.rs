@@ -55,7 +55,8 @@ fn in_blocks(
     let description = sampler.describe();
     let (chains, nodes) = (description.chains, description.nodes);
     let total = draws_of(phase).max(1);
-    let mut sums = Sums::new(model, products, chains, nodes);
+    let held = phase.clamp.as_ref().map_or(&[][..], |c| &c.nodes);
+    let mut sums = Sums::new(model, products, chains, (nodes, held));
     let mut whole: Option<Run> = None;
     while sums.draws() < total {
         let draws = per_block.min(total - sums.draws());
@@ -80,8 +81,9 @@ pub(super) fn moments_of(
     model: &Model,
     products: &[Vec<Reading>],
     samples: &Samples,
+    held: &[usize],
 ) -> Vec<(&'static str, Array)> {
-    let mut sums = Sums::new(model, products, samples.chains, samples.nodes);
+    let mut sums = Sums::new(model, products, samples.chains, (samples.nodes, held));
     sums.add(model, samples);
     sums.arrays(model)
 }
@@ -92,8 +94,9 @@ pub(super) fn against_exact(
     model: &Model,
     products: &[Vec<Reading>],
     samples: &Samples,
+    held: &[(usize, u8)],
 ) -> Option<(f64, f64, usize)> {
-    let exact = exact_products(model, products)?;
+    let exact = exact_products(model, products, held)?;
     let mut sums = StreamingProducts::new(samples.chains, samples.nodes, products.to_vec());
     sums.add(&samples.x, samples.draws);
     let Estimates { value, se } = sums.finish();
@@ -108,10 +111,14 @@ pub(super) fn against_exact(
 }
 
 /// The exact means of products, where the energy's states can be enumerated.
-fn exact_products(model: &Model, products: &[Vec<Reading>]) -> Option<Vec<f64>> {
+fn exact_products(
+    model: &Model,
+    products: &[Vec<Reading>],
+    held: &[(usize, u8)],
+) -> Option<Vec<f64>> {
     let graph = model.factors()?;
     graph.states().filter(|&states| states <= MAX_STATES)?;
-    let law = enumerate_factors(graph, &[]).ok()?;
+    let law = enumerate_factors(graph, held).ok()?;
     let mut values = vec![0.0f32; graph.dim()];
     let mut mean = |product: &Vec<Reading>| {
         law.mean(|x| {
@@ -169,6 +176,7 @@ fn joined(before: &Run, then: Run) -> Run {
             host: sum(a.host, b.host),
             standby: sum(a.standby, b.standby),
         },
+        read_seconds: before.read_seconds + then.read_seconds,
         clip_fraction: mean(before.clip_fraction, then.clip_fraction),
         acceptance: before
             .acceptance
@@ -200,10 +208,17 @@ struct Sums {
     /// Σ x·∇E, chain by chain.
     virial: Vec<f64>,
     nodes: usize,
+    /// Which nodes are not held.
+    free: Vec<bool>,
 }
 
 impl Sums {
-    fn new(model: &Model, products: &[Vec<Reading>], chains: usize, nodes: usize) -> Self {
+    fn new(
+        model: &Model,
+        products: &[Vec<Reading>],
+        chains: usize,
+        (nodes, held): (usize, &[usize]),
+    ) -> Self {
         let pairs = pairs(model);
         let width = model.factors().map_or(nodes, |g| g.features().len());
         Sums {
@@ -215,6 +230,7 @@ impl Sums {
             energy: vec![Vec::new(); chains],
             virial: vec![0.0; chains],
             nodes,
+            free: (0..nodes).map(|i| !held.contains(&i)).collect(),
         }
     }
 
@@ -234,11 +250,10 @@ impl Sums {
         if !self.asked.is_empty() {
             self.products.add(&samples.x, samples.draws);
         }
-        let free = vec![true; self.nodes];
         let quantities: Vec<[f64; 3]> = samples
             .x
             .par_chunks(self.nodes)
-            .map(|x| draw_quantities(model, x, &free))
+            .map(|x| draw_quantities(model, x, &self.free))
             .collect();
         for (chain, of_chain) in quantities.chunks(samples.draws).enumerate() {
             self.energy[chain].extend(of_chain.iter().map(|q| q[0]));
@@ -263,7 +278,8 @@ impl Sums {
         };
         if model.continuous().is_some() {
             let virial: Vec<f64> = self.virial.iter().map(|v| v / draws as f64).collect();
-            let (beta, se) = diagnostics::virial_beta(&virial, self.nodes);
+            let (beta, se) =
+                diagnostics::virial_beta(&virial, self.free.iter().filter(|f| **f).count());
             put("beta_eff", beta, Some(se));
         }
         if draws >= 4 && chains >= 2 {
@@ -303,7 +319,9 @@ impl Sums {
         }
         if !self.asked.is_empty() {
             arrays.extend(both("moment", "moment_se", self.products.finish()));
-            if let Some(exact) = exact_products(model, &self.asked) {
+            // Means of the free law: held nodes change them.
+            let free = self.free.iter().all(|f| *f);
+            if let Some(exact) = exact_products(model, &self.asked, &[]).filter(|_| free) {
                 arrays.push(("moment_exact", row(exact)));
             }
         }
