@@ -9,6 +9,7 @@ mod factors;
 mod model;
 mod operation;
 mod reader;
+mod restricted;
 mod schema;
 mod sweep;
 
@@ -16,6 +17,7 @@ pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
+pub use restricted::TrainRbm;
 pub use schema::{
     Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,
     ScaleKey, Train,

@@ -5,6 +5,7 @@ mod discrete;
 mod figures;
 mod many;
 mod page;
+mod restricted;
 mod svg;
 mod table;
 

@@ -5,6 +5,7 @@ mod anneal;
 mod digital;
 mod factors;
 mod lower;
+pub mod restricted;
 
 pub use analog::{AnalogSampler, StepRule};
 pub use anneal::{Annealed, Schedule, anneal, scaled};

@@ -131,8 +131,17 @@ impl Prepared {
                     label: source.label,
                     classes: source.classes,
                     scale: source.scale,
+                    threshold: source.threshold,
                 };
-                Some(data::load(&experiment.path(&source.file), &columns, test)?)
+                let mut loaded = data::load(&experiment.path(&source.file), &columns, test)?;
+                if experiment.train.as_ref().is_some_and(|t| t.rbm.is_some()) {
+                    // The density of the pictures alone.
+                    loaded.labels = loaded.pixels.end..loaded.pixels.end;
+                    for row in &mut loaded.rows {
+                        row.truncate(loaded.pixels.end);
+                    }
+                }
+                Some(loaded)
             }
         };
         let model = build_model(&experiment, dataset.as_ref())?;
@@ -197,6 +206,7 @@ impl Prepared {
             card,
             dies,
         };
+        super::rbm::check(&prepared).map_err(|e| e.in_file(&file))?;
         prepared.check().map_err(|e| as_plan(e).in_file(&file))?;
         Ok(prepared)
     }

@@ -13,6 +13,7 @@ mod fit;
 mod learn;
 pub mod linear_algebra;
 mod measure;
+mod rbm;
 mod reference;
 mod sample;
 mod stream;

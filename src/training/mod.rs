@@ -7,6 +7,7 @@
 
 mod contrastive;
 mod optimiser;
+pub mod rbm;
 
 pub use contrastive::{Checkpoint, Conditional, Method, Settings, StepReport, Trainer};
 pub use optimiser::{Optimiser, OptimiserKind};
