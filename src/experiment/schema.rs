@@ -2,7 +2,7 @@
 
 use super::circuit::CircuitExperiment;
 use super::energy::{Energy, EnergyKind, Pairs, energy};
-use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare};
+use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare, moments};
 use super::reader::{Section, seconds};
 use super::restricted::{TrainRbm, train_rbm};
 use super::sweep::SweepExperiment;
@@ -582,34 +582,6 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         trajectory_period: optional_time("trajectory_period")?,
         anneal: s.section("anneal")?.map(|a| anneal(&a)).transpose()?,
     })
-}
-
-/// `moments = [[0, 1, 2], [0, [3, 1]], …]`.
-fn moments(s: &Section<'_>) -> Result<Option<Vec<Vec<MomentEntry>>>> {
-    let Some(value) = s.get("moments") else {
-        return Ok(None);
-    };
-    let whole = |v: &toml::Value| v.as_integer().and_then(|i| usize::try_from(i).ok());
-    let entry = |v: &toml::Value| match v.as_array().map(Vec::as_slice) {
-        None => whole(v).map(MomentEntry::Node),
-        Some([node, state]) => Some(MomentEntry::State(whole(node)?, whole(state)?)),
-        Some(_) => None,
-    };
-    let lists = value.as_array().into_iter().flatten();
-    let lists: Option<Vec<Vec<MomentEntry>>> = lists
-        .map(|list| {
-            let entries = list.as_array().filter(|l| !l.is_empty())?;
-            entries.iter().map(entry).collect()
-        })
-        .collect();
-    match lists.filter(|lists| !lists.is_empty()) {
-        Some(lists) => Ok(Some(lists)),
-        None => {
-            let expected =
-                "a list of products, each a list of nodes i or states [i, k] of categories";
-            Err(s.invalid("moments", value, expected))
-        }
-    }
 }
 
 fn digital(s: &Section<'_>) -> Result<Digital> {

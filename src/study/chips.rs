@@ -287,11 +287,11 @@ impl Prepared {
             self.digital(digital, &self.model, 1, 0, silent.clone())?;
         }
         if let Some(train) = &self.experiment.train {
-            if !matches!(self.model, Model::SoftSpin(_)) {
+            if train.rbm.is_none() && !matches!(self.model, Model::SoftSpin(_)) {
                 return Err(Error::invalid(
                     "train",
                     "this energy",
-                    "an energy of kind soft_spin to train on data",
+                    "an energy of kind soft_spin or rbm to train on data",
                 ));
             }
             if train.through == "die" && self.dies.len() < 2 {
