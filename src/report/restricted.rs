@@ -5,7 +5,7 @@ use super::svg::{Plot, diverging_png, grey_png};
 use crate::record::RunDirectory;
 
 /// Pictures in a row.
-const ACROSS: usize = 16;
+const ACROSS: usize = 8;
 
 /// Square pictures side by side, `across` in a row, one cell of `gap` between them; and the width of the whole.
 fn tiles(pictures: &[f64], side: usize, across: usize, gap: f64) -> (Vec<f64>, usize) {
