@@ -18,6 +18,8 @@ pub struct Columns {
     pub classes: usize,
     /// Raw values that become −1 and +1.
     pub scale: (f64, f64),
+    /// Raw values strictly above this are +1, all others −1.
+    pub threshold: Option<f64>,
 }
 
 /// Labelled rows: pixel nodes, then one ±1 node per class.
@@ -134,7 +136,11 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
                 );
                 return Err(file_error(path, reason));
             }
-            row.push(2.0 * (value - lo) / (hi - lo) - 1.0);
+            row.push(match columns.threshold {
+                Some(threshold) if value > threshold => 1.0,
+                Some(_) => -1.0,
+                None => 2.0 * (value - lo) / (hi - lo) - 1.0,
+            });
         }
         row.extend((0..columns.classes).map(|c| if c == label { 1.0 } else { -1.0 }));
         rows.push(row);

@@ -1,6 +1,7 @@
 //! `[energy]`: which energy, inline or from files.
 
 use super::reader::Section;
+use super::schema::Train;
 use crate::error::Result;
 use serde::Serialize;
 use toml::Value;
@@ -203,8 +204,8 @@ fn pairs(s: &Section<'_>) -> Result<Pairs> {
     }
 }
 
-/// Reads the section.
-pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
+/// Reads the section; with `train`, numbers that are learned are absent.
+pub(super) fn energy(s: &Section<'_>, train: Option<&Train>) -> Result<Energy> {
     let kind = match s.get("kind") {
         None => {
             let expected = format!("one of {}", KINDS.join(", "));
@@ -276,6 +277,19 @@ pub(super) fn energy(s: &Section<'_>) -> Result<Energy> {
                 fields,
                 couplings: pairs(s)?,
                 on_graph,
+            }
+        }
+        "rbm" if parameters.is_some() || train.is_some() => {
+            // A learned machine: its numbers come from a file, or will.
+            check(&["units", "parameters"])?;
+            EnergyKind::Rbm {
+                visible: 0,
+                hidden: train.map_or(0, |train| train.hidden),
+                units: s.word("units", "spin", &["spin"])?,
+                weights: Matrix::Rows(Vec::new()),
+                fields: None,
+                j2: -2.0,
+                j4: 1.0,
             }
         }
         "rbm" => {

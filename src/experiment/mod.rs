@@ -11,6 +11,7 @@ mod factors;
 mod model;
 mod operation;
 mod reader;
+mod restricted;
 mod schema;
 mod sweep;
 
@@ -20,6 +21,7 @@ pub use density::{DensityExperiment, MoonsData, NoiseKey};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
+pub use restricted::TrainRbm;
 pub use schema::{
     Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,
     ScaleKey, Train,

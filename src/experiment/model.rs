@@ -257,6 +257,15 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
             j2,
             j4,
         } => {
+            if let Some((train, data)) = experiment.train.as_ref().zip(dataset) {
+                let zero = DMatrix::zeros(data.labels.end, train.hidden);
+                let fields = vec![0.0; data.labels.end + train.hidden];
+                return Ok(Model::Ising(Ising::rbm(&zero, fields)?));
+            }
+            if let Some(stored) = stored {
+                let graph = Couplings::new(stored.fields.len(), stored.couplings)?;
+                return Ok(Model::Ising(Ising::new(stored.fields, graph)?));
+            }
             let weights = matrix(experiment, weights, "weights")?;
             if weights.shape() != (*visible, *hidden) {
                 let value = format!("{} x {} numbers", weights.nrows(), weights.ncols());

@@ -6,6 +6,7 @@ use super::density::{self, DensityExperiment};
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare, moments};
 use super::reader::{Section, seconds};
+use super::restricted::{TrainRbm, train_rbm};
 use super::sweep::SweepExperiment;
 use crate::dynamics::Generator;
 use crate::error::{Error, Result};
@@ -234,6 +235,8 @@ pub struct Data {
     pub label: usize,
     pub classes: usize,
     pub scale: (f64, f64),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     pub test_rows: Option<String>,
 }
 
@@ -265,7 +268,9 @@ pub struct Train {
     pub connect: String,
     pub updates: u64,
     pub batch: usize,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub positive: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub negative: String,
     pub conditional: Option<Conditional>,
     pub optimiser: OptimiserKind,
@@ -275,6 +280,9 @@ pub struct Train {
     pub bias_tolerance: f64,
     pub checkpoint_every: u64,
     pub cross_check: CrossCheck,
+    /// How a restricted Boltzmann machine is trained by block Gibbs sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rbm: Option<TrainRbm>,
 }
 
 impl Experiment {
@@ -314,12 +322,20 @@ impl Experiment {
                 .map_or_else(|| "nothing".to_owned(), ToString::to_string);
             return Err(Error::invalid("version", value, "1").in_file(file));
         }
-        let train = top.section("train")?.map(|s| train(&s)).transpose()?;
+        let section = top.section("train")?;
+        let is_rbm = top
+            .section("energy")?
+            .is_some_and(|e| e.get("kind").and_then(toml::Value::as_str) == Some("rbm"));
+        let train = match section {
+            Some(section) if is_rbm => Some(train_rbm(&section)?),
+            Some(section) => Some(train(&section)?),
+            None => None,
+        };
         let data = top.section("data")?.map(|s| data(&s)).transpose()?;
         let Some(section) = top.section("energy")? else {
             return Err(top.missing("energy", "a section [energy]"));
         };
-        let energy = energy(&section)?;
+        let energy = energy(&section, train.as_ref())?;
         let digital = match top.get("digital") {
             None => Vec::new(),
             Some(toml::Value::Array(list)) => list
@@ -363,7 +379,8 @@ impl Experiment {
             return Err(top.missing("data", "a section [data] to train on"));
         }
         experiment.check_training(&top)?;
-        if experiment.hardware.is_none() && experiment.digital.is_empty() {
+        let learns_alone = matches!(&experiment.train, Some(train) if train.rbm.is_some());
+        if experiment.hardware.is_none() && experiment.digital.is_empty() && !learns_alone {
             return Err(top.missing("hardware", "a section [hardware] or [[digital]]"));
         }
         Ok(experiment)
@@ -649,8 +666,16 @@ fn digital(s: &Section<'_>) -> Result<Digital> {
 
 fn data(s: &Section<'_>) -> Result<Data> {
     s.check_keys(
-        &["file", "kind", "columns", "labels", "scale", "test_rows"],
-        &["threshold"],
+        &[
+            "file",
+            "kind",
+            "columns",
+            "labels",
+            "scale",
+            "threshold",
+            "test_rows",
+        ],
+        &[],
     )?;
     s.word("kind", "csv", &["csv"])?;
     let Some(columns) = s.section("columns")? else {
@@ -676,6 +701,19 @@ fn data(s: &Section<'_>) -> Result<Data> {
         }
         (Some(_), None) => (-1.0, 1.0),
     };
+    let threshold = s
+        .get("threshold")
+        .map(|_| s.float("threshold", 0.0))
+        .transpose()?;
+    if let (Some(value), Some(at)) = (s.get("threshold"), threshold)
+        && !(scale.0 <= at && at < scale.1)
+    {
+        let expected = format!(
+            "a value on the scale, from {} to below {}",
+            scale.0, scale.1
+        );
+        return Err(s.invalid("threshold", value, expected));
+    }
     if s.get("file").is_none() {
         return Err(s.missing("file", "the path of a data file"));
     }
@@ -685,6 +723,7 @@ fn data(s: &Section<'_>) -> Result<Data> {
         label: label_column,
         classes,
         scale,
+        threshold,
         test_rows: s.optional_text("test_rows")?,
     })
 }
@@ -787,5 +826,6 @@ fn train(s: &Section<'_>) -> Result<Train> {
         bias_tolerance: s.positive("bias_tolerance", 0.05)?,
         checkpoint_every: s.count("checkpoint_every", 100, 1)?,
         cross_check,
+        rbm: None,
     })
 }

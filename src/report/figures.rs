@@ -2,12 +2,13 @@
 
 use super::discrete::{features, state_number};
 use super::landscapes::landscapes;
+use super::restricted;
 use super::svg::{Mark, Plot, diverging_png, grey_png};
 use crate::diagnostics::Moments;
 use crate::record::{Array, Chart, RunDirectory, RunRecord};
 use std::collections::BTreeMap;
 
-type Arrays = BTreeMap<String, Array>;
+pub(super) type Arrays = BTreeMap<String, Array>;
 
 /// A drawn figure: file stem, caption, SVG.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Figure {
     pub svg: String,
 }
 
-fn figure(name: &str, caption: &str, svg: String) -> Figure {
+pub(super) fn figure(name: &str, caption: &str, svg: String) -> Figure {
     Figure {
         name: name.to_owned(),
         caption: caption.to_owned(),
@@ -25,7 +26,7 @@ fn figure(name: &str, caption: &str, svg: String) -> Figure {
     }
 }
 
-fn values(arrays: &Arrays, name: &str) -> Option<Vec<f64>> {
+pub(super) fn values(arrays: &Arrays, name: &str) -> Option<Vec<f64>> {
     arrays.get(name).map(Array::values)
 }
 
@@ -42,7 +43,11 @@ pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
         figures.extend(digits(directory, &sampler.name));
     }
     figures.extend(training(run));
-    figures.extend(parameters.as_ref().and_then(couplings));
+    figures.extend(restricted::pictures(directory));
+    match parameters.as_ref().and_then(restricted::weights) {
+        Some(weights) => figures.push(weights),
+        None => figures.extend(parameters.as_ref().and_then(couplings)),
+    }
     figures.extend(trajectories(directory, run));
     figures.extend(landscape(directory, run));
     figures.extend(landscapes(directory, run));
@@ -139,7 +144,7 @@ fn digits(directory: &RunDirectory, name: &str) -> Option<Figure> {
 }
 
 fn training(run: &RunRecord) -> Vec<Figure> {
-    let Some(training) = &run.training else {
+    let Some(training) = run.training.as_ref().filter(|t| !t.curve.is_empty()) else {
         return Vec::new();
     };
     let line = |f: &dyn Fn(&crate::record::TrainingPoint) -> f64| -> Vec<(f64, f64)> {

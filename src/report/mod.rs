@@ -6,6 +6,7 @@ mod figures;
 mod landscapes;
 mod many;
 mod page;
+mod restricted;
 mod svg;
 mod table;
 

@@ -6,6 +6,7 @@ mod digital;
 mod factors;
 mod lower;
 mod network;
+pub mod restricted;
 
 pub use analog::{AnalogSampler, StepRule};
 pub use anneal::{Annealed, Schedule, anneal, scaled};

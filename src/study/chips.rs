@@ -134,8 +134,17 @@ impl Prepared {
                     label: source.label,
                     classes: source.classes,
                     scale: source.scale,
+                    threshold: source.threshold,
                 };
-                Some(data::load(&experiment.path(&source.file), &columns, test)?)
+                let mut loaded = data::load(&experiment.path(&source.file), &columns, test)?;
+                if experiment.train.as_ref().is_some_and(|t| t.rbm.is_some()) {
+                    // The density of the pictures alone.
+                    loaded.labels = loaded.pixels.end..loaded.pixels.end;
+                    for row in &mut loaded.rows {
+                        row.truncate(loaded.pixels.end);
+                    }
+                }
+                Some(loaded)
             }
         };
         let model = build_model(&experiment, dataset.as_ref())?;
@@ -211,6 +220,7 @@ impl Prepared {
             dies,
             held,
         };
+        super::rbm::check(&prepared).map_err(|e| e.in_file(&file))?;
         prepared.check().map_err(|e| as_plan(e).in_file(&file))?;
         Ok(prepared)
     }
@@ -293,11 +303,11 @@ impl Prepared {
             self.check_clamp(&mut *sampler)?;
         }
         if let Some(train) = &self.experiment.train {
-            if !matches!(self.model, Model::SoftSpin(_)) {
+            if train.rbm.is_none() && !matches!(self.model, Model::SoftSpin(_)) {
                 return Err(Error::invalid(
                     "train",
                     "this energy",
-                    "an energy of kind soft_spin to train on data",
+                    "an energy of kind soft_spin or rbm to train on data",
                 ));
             }
             if train.through == "die" && self.dies.len() < 2 {

@@ -12,8 +12,8 @@ use super::stream;
 use crate::energy::{Model, Parametric};
 use crate::error::Result;
 use crate::record::{
-    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, Seeds,
-    TrainingRecord, Undecided, Verdict,
+    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, Seeds, Undecided,
+    Verdict,
 };
 use crate::sampler::{Horizon, Phase};
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -124,15 +124,21 @@ fn trained_model(
     prepared: &Prepared,
     directory: &RunDirectory,
     session: &Session,
-) -> Result<(Model, Option<TrainingRecord>)> {
+    record: &mut RunRecord,
+) -> Result<Model> {
     let mut model = prepared.model.clone();
-    if prepared.experiment.train.is_none() {
-        return Ok((model, None));
-    }
-    let (parameters, record) = learn(prepared, directory, session)?;
+    let Some(train) = &prepared.experiment.train else {
+        return Ok(model);
+    };
+    let (parameters, training) = if train.rbm.is_some() {
+        super::rbm::learn(prepared, directory, session, record)?
+    } else {
+        learn(prepared, directory, session)?
+    };
     model.set_parameters(&parameters)?;
     write_parameters(&model, prepared, directory)?;
-    Ok((model, Some(record)))
+    record.training = Some(training);
+    Ok(model)
 }
 
 /// Trains the couplings and writes them.
@@ -145,8 +151,7 @@ pub fn train(
     session: &Session,
 ) -> Result<RunRecord> {
     let mut record = empty_record(prepared, "train");
-    let (model, training) = trained_model(prepared, directory, session)?;
-    record.training = training;
+    let model = trained_model(prepared, directory, session, &mut record)?;
     record.program = program_records(prepared, &model)?;
     directory.write_run(&record)?;
     Ok(record)
@@ -158,8 +163,7 @@ pub fn train(
 /// What goes wrong on the way.
 pub fn run(prepared: &Prepared, directory: &RunDirectory, session: &Session) -> Result<RunRecord> {
     let mut record = empty_record(prepared, "run");
-    let (model, training) = trained_model(prepared, directory, session)?;
-    record.training = training;
+    let model = trained_model(prepared, directory, session, &mut record)?;
     let mut only = prepared.clone();
     if only.dies.len() > 1 {
         only.dies.remove(0);
@@ -195,8 +199,7 @@ pub fn compare(
     session: &Session,
 ) -> Result<RunRecord> {
     let mut record = empty_record(prepared, "compare");
-    let (model, training) = trained_model(prepared, directory, session)?;
-    record.training = training;
+    let model = trained_model(prepared, directory, session, &mut record)?;
     if let Some(training) = &mut record.training {
         training.coupling_check = cross_check(prepared, session)?;
     }
@@ -473,7 +476,7 @@ fn pictures(
     outcomes: &mut [Outcome],
     record: &mut RunRecord,
 ) -> Result<()> {
-    let Some(data) = &prepared.dataset else {
+    let Some(data) = prepared.dataset.as_ref().filter(|d| !d.labels.is_empty()) else {
         return Ok(());
     };
     let rows: Vec<Vec<f64>> = data.test.iter().map(|&r| data.rows[r].clone()).collect();

@@ -32,7 +32,7 @@ struct Saved {
     wall: f64,
 }
 
-fn fingerprint(prepared: &Prepared) -> String {
+pub(super) fn fingerprint(prepared: &Prepared) -> String {
     use sha2::{Digest, Sha256};
     let text = serde_json::to_string(&prepared.experiment).unwrap_or_default();
     Sha256::digest(text.as_bytes())
@@ -280,7 +280,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
     let (Some(train), Some(data)) = (&prepared.experiment.train, &prepared.dataset) else {
         return Ok(None);
     };
-    if prepared.dies.is_empty() {
+    if prepared.dies.is_empty() || train.rbm.is_some() {
         return Ok(None);
     }
     let check = &train.cross_check;

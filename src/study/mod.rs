@@ -15,6 +15,7 @@ mod held;
 mod learn;
 pub mod linear_algebra;
 mod measure;
+mod rbm;
 mod reference;
 mod sample;
 mod stream;

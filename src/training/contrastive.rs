@@ -17,6 +17,8 @@ pub enum Method {
     Cd,
     /// Where the free phase of the last update ended.
     Pcd,
+    /// Nowhere: the free averages are exact. Restricted Boltzmann machines only ([`super::rbm`]).
+    Mle,
 }
 
 /// The second free phase, with part of the visible nodes clamped to the data.
@@ -159,6 +161,10 @@ impl Trainer {
                 format!("{} rows of {visible}", rows.len()),
                 expected,
             ));
+        }
+        if settings.method == Method::Mle {
+            let expected = "cd or pcd: exact free averages need a restricted Boltzmann machine";
+            return Err(Error::invalid("train.method", "\"mle\"", expected));
         }
         if !(settings.learning_rate > 0.0 && settings.learning_rate.is_finite()) {
             return Err(Error::invalid(

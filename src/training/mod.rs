@@ -3,13 +3,14 @@
 //! A programmed energy is linear in θ = (fields, couplings) with statistics s(x) = (x_i, x_i x_j), so the log-likelihood
 //! gradient is ⟨s⟩ with the data clamped minus ⟨s⟩ free. CD starts the free phase at the data, PCD continues chains from
 //! update to update (Tieleman 2008). A conditional free phase, with part of the visible nodes clamped, adds the gradient of
-//! log p(rest | clamped). [`density`] trains neural energies.
+//! log p(rest | clamped). [`density`] trains neural energies, [`rbm`] restricted Boltzmann machines.
 
 mod contrastive;
 pub mod density;
 mod optimiser;
 mod pseudo_likelihood;
 mod quadratic_score;
+pub mod rbm;
 
 pub use contrastive::{Checkpoint, Conditional, Method, Settings, StepReport, Trainer};
 pub use optimiser::{Optimiser, OptimiserKind};
