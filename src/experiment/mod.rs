@@ -4,6 +4,7 @@
 //! that this version does not have are errors that say so.
 
 mod circuit;
+mod digital;
 mod energy;
 mod factors;
 mod model;
@@ -13,12 +14,13 @@ mod schema;
 mod sweep;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
+pub use digital::{DIGITAL, Digital};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use schema::{
-    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,
-    ScaleKey, Train,
+    Any, Conditional, CrossCheck, Data, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey,
+    Train,
 };
 pub use sweep::{Axis, SweepExperiment};
 
