@@ -334,3 +334,19 @@ fn the_likelihoods_gradient_of_a_chain_has_its_published_values() {
         assert!((slope - g).abs() < 1e-8, "{k}: {slope} {g}");
     }
 }
+
+/// log Z of a Gaussian in closed form and by quadrature of the same energy; of a cell with all mass far from one.
+#[test]
+fn log_partition_functions_agree() {
+    let p = nalgebra::DMatrix::from_row_slice(2, 2, &[2.0, 0.6, 0.6, 1.0]);
+    let energy = Quadratic::new(p, nalgebra::DVector::from_vec(vec![0.5, -1.0])).unwrap();
+    let (closed, numeric) = (
+        exact::gaussian(&energy),
+        exact::quadrature(&energy).unwrap(),
+    );
+    assert!((closed.log_z - numeric.log_z).abs() < 1e-10);
+    let free = SoftSpin::double_well(3.0, 2).unwrap();
+    let one = SoftSpin::double_well(3.0, 1).unwrap();
+    let log_z = |e: SoftSpin| exact::log_partition(&Model::SoftSpin(e)).unwrap();
+    assert!((log_z(free) - 2.0 * log_z(one)).abs() < 1e-10);
+}

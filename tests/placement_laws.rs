@@ -209,7 +209,7 @@ fn majorities_are_sampled() {
             }),
         };
         let run = sampler(chip).unwrap().run(&phase).unwrap();
-        let mut counts = vec![0u64; 8];
+        let mut counts = [0u64; 8];
         for x in run.samples.x.chunks(3) {
             counts[(0..3).map(|i| usize::from(x[i] > 0.0) << i).sum::<usize>()] += 1;
         }

@@ -81,6 +81,8 @@ pub struct Recorded {
     pub clipped: u64,
     /// Proposals accepted, summed over chains.
     pub accepted: u64,
+    /// What else the stepper counted, summed over chains; empty for most.
+    pub tally: Vec<u64>,
 }
 
 /// One step of a tile as an observer sees it.
@@ -96,6 +98,14 @@ pub struct Passage<'a, R> {
     pub time: f64,
     /// Lanes in use.
     pub lanes: usize,
+}
+
+/// sum += tally, entry by entry.
+fn add_tally(sum: &mut Vec<u64>, tally: &[u64]) {
+    sum.resize(sum.len().max(tally.len()), 0);
+    for (sum, count) in sum.iter_mut().zip(tally) {
+        *sum += count;
+    }
 }
 
 /// Many chains of one process.
@@ -117,6 +127,10 @@ pub enum Shown {
     Spins,
     /// The continuous nodes, then the spins.
     All,
+    /// The first continuous nodes, so many.
+    FirstNodes(usize),
+    /// The first spins, so many.
+    FirstSpins(usize),
 }
 
 /// A row of a state: whether it is a spin, and its number among its kind.
@@ -129,14 +143,16 @@ impl Shown {
             Shown::Nodes => nodes,
             Shown::Spins => levels,
             Shown::All => nodes + levels,
+            Shown::FirstNodes(first) => first.min(nodes),
+            Shown::FirstSpins(first) => first.min(levels),
         }
     }
 
     /// Where the `k`-th row shown is.
     fn place(self, k: usize, nodes: usize) -> Place {
         match self {
-            Shown::Nodes => (false, k),
-            Shown::Spins => (true, k),
+            Shown::Nodes | Shown::FirstNodes(_) => (false, k),
+            Shown::Spins | Shown::FirstSpins(_) => (true, k),
             Shown::All if k < nodes => (false, k),
             Shown::All => (true, k - nodes),
         }
@@ -148,8 +164,15 @@ impl Shown {
     }
 
     /// Where the `k`-th row not shown is.
-    fn place_behind(self, k: usize) -> Place {
-        (self == Shown::Nodes, k)
+    fn place_behind(self, k: usize, nodes: usize) -> Place {
+        match self {
+            Shown::Nodes => (true, k),
+            Shown::Spins | Shown::All => (false, k),
+            Shown::FirstNodes(first) if first + k < nodes => (false, first + k),
+            Shown::FirstNodes(first) => (true, k - nodes.saturating_sub(first)),
+            Shown::FirstSpins(_) if k < nodes => (false, k),
+            Shown::FirstSpins(first) => (true, k - nodes + first),
+        }
     }
 }
 
@@ -253,7 +276,7 @@ impl<R: Real> Ensemble<R> {
     pub fn carried(&self, chain: usize) -> Vec<f64> {
         let (tile, lane) = (&self.tiles[chain / LANES], chain % LANES);
         let hidden = (0..self.behind()).map(|k| {
-            let (spin, row) = self.shown.place_behind(k);
+            let (spin, row) = self.shown.place_behind(k, self.nodes);
             tile.read(spin, row, lane)
         });
         std::iter::once(tile.time)
@@ -272,7 +295,7 @@ impl<R: Real> Ensemble<R> {
     /// # Errors
     /// Fewer values than this process carries.
     pub fn restore_carried(&mut self, chain: usize, values: &[f64]) -> Result<()> {
-        let (behind, shown) = (self.behind(), self.shown);
+        let (behind, shown, nodes) = (self.behind(), self.shown, self.nodes);
         let (tile, lane) = (&mut self.tiles[chain / LANES], chain % LANES);
         let Some((&time, rest)) = values.split_first().filter(|v| v.1.len() >= behind) else {
             let expected = format!("at least {} values", 1 + behind);
@@ -281,7 +304,7 @@ impl<R: Real> Ensemble<R> {
         tile.time = time;
         let (hidden, memory) = rest.split_at(behind);
         for (k, &value) in hidden.iter().enumerate() {
-            let (spin, row) = shown.place_behind(k);
+            let (spin, row) = shown.place_behind(k, nodes);
             tile.write(spin, row, lane, value);
         }
         tile.memory.resize(memory.len(), Row::splat(R::ZERO));
@@ -428,7 +451,7 @@ impl<R: Real> Ensemble<R> {
         let rows = self.nodes + self.levels;
         let patience = patience(rows);
         let per_tile = (LANES * draws * width).max(1);
-        let counts: Vec<(u64, u64)> = self
+        let counts: Vec<(u64, u64, Vec<u64>)> = self
             .tiles
             .par_chunks_mut(span)
             .zip(x.par_chunks_mut(span * per_tile))
@@ -436,6 +459,7 @@ impl<R: Real> Ensemble<R> {
                 let lanes: usize = tiles.iter().map(|tile| tile.lanes).sum();
                 for tile in &mut *tiles {
                     (tile.clipped, tile.accepted) = (0, 0);
+                    tile.tally.clear();
                     stepper.begin(tile);
                 }
                 let mut report = Report::new(control, rows);
@@ -463,7 +487,11 @@ impl<R: Real> Ensemble<R> {
                 }
                 report.tell();
                 let sum = |count: fn(&Tile<R>) -> u64| tiles.iter().map(count).sum();
-                (sum(|tile| tile.clipped), sum(|tile| tile.accepted))
+                let mut tally = Vec::new();
+                for tile in &*tiles {
+                    add_tally(&mut tally, &tile.tally);
+                }
+                (sum(|tile| tile.clipped), sum(|tile| tile.accepted), tally)
             })
             .collect();
         if control.interrupted.load(Ordering::Relaxed) {
@@ -478,8 +506,13 @@ impl<R: Real> Ensemble<R> {
                 ),
             });
         }
+        let mut tally = Vec::new();
+        for (.., of_tiles) in &counts {
+            add_tally(&mut tally, of_tiles);
+        }
         Ok(Recorded {
             x,
+            tally,
             clipped: counts.iter().map(|c| c.0).sum(),
             accepted: counts.iter().map(|c| c.1).sum(),
         })

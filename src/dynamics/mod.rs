@@ -7,6 +7,7 @@
 // Kernels index all rows of a step by one lane number, which keeps their arithmetic in the order of the equations.
 #![allow(clippy::needless_range_loop)]
 
+mod annealed;
 mod branches;
 mod dense;
 mod draw;
@@ -18,9 +19,11 @@ mod factor_gibbs;
 mod field;
 mod force;
 mod gibbs;
+mod hamiltonian;
 mod implicit;
 mod inputs;
 mod jumps;
+mod lane_energy;
 mod lanes;
 mod law;
 pub mod linear;
@@ -44,23 +47,29 @@ mod scheme;
 pub mod simd;
 mod sparse_lu;
 mod spin_chain;
+mod spin_metropolis;
 mod split;
 mod stability;
 pub mod streams;
 mod sweep;
 mod telegraph;
+mod tempered;
 mod tile;
 mod triangle;
+mod underdamped;
 mod walk;
 mod wave;
 
+pub use annealed::AnnealedStepper;
 pub use engine::{Control, Ensemble, Passage, Recorded, Shown};
 pub use euler_maruyama::EulerMaruyama;
 pub use explicit::{Heun, LeimkuhlerMatthews, Shark};
 pub use factor_gibbs::{Conditional, Contribution, FactorGibbs, Site};
 pub use gibbs::GibbsStepper;
+pub use hamiltonian::HamiltonianStepper;
 pub use implicit::ImplicitTrapezoid;
 pub use jumps::{Gillespie, TauLeap};
+pub use lane_energy::LaneEnergy;
 pub use law::{Flux, Law};
 pub use master::MasterEquation;
 pub use metropolis::MetropolisStepper;
@@ -78,9 +87,12 @@ pub use restricted_annealing::{Annealed, Direction, anneal_restricted};
 pub use restricted_sum::{MOST_SUMMED, RestrictedMoments, restricted_log_z, restricted_moments};
 pub use scheme::{Compiled, Scheme, Setting, Stepper, scheme, scheme_names, schemes};
 pub use spin_chain::{MOST_SPINS, SpinChain};
+pub use spin_metropolis::SpinMetropolisStepper;
 pub use split::{Baoab, Strang};
 pub use streams::{Generator, Origin};
+pub use tempered::{Exchange, TemperedStepper};
 pub use tile::{NORMAL_MAP, NormalBits, NormalPlan, Row, Tile};
+pub use underdamped::UnderdampedStepper;
 pub use wave::Wave;
 
 /// Chains that run side by side in a tile.

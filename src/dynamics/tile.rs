@@ -58,6 +58,8 @@ pub struct Tile<R> {
     pub clipped: u64,
     /// Proposals accepted (Metropolis steppers).
     pub accepted: u64,
+    /// What else a stepper counts during a run, by its own numbering.
+    pub tally: Vec<u64>,
     /// Lanes in use; the others run along and are never read.
     pub lanes: usize,
     /// Constant force on each free node during a phase (bias and clamped neighbours).
@@ -98,6 +100,7 @@ impl<R: Real> Tile<R> {
             rng: Streams::new(origin, first as u64),
             clipped: 0,
             accepted: 0,
+            tally: Vec::new(),
             lanes,
             drive: Vec::new(),
             held: Vec::new(),

@@ -1,6 +1,6 @@
 //! Exact answers: closed form (Gaussians), enumeration (≤ 20 spins), quadrature (one or two real variables).
 
-use super::{ContinuousEnergy, DiscreteEnergy, FluxCells, Quadratic};
+use super::{ContinuousEnergy, DiscreteEnergy, FluxCells, Model, Quadratic, enumerate_factors};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -14,6 +14,8 @@ pub struct ExactMoments {
     pub mean: DVector<f64>,
     /// Cov x.
     pub covariance: DMatrix<f64>,
+    /// log ∫ e^{−E} dx.
+    pub log_z: f64,
 }
 
 /// The Boltzmann law of a small spin model.
@@ -38,9 +40,36 @@ pub fn gaussian(energy: &Quadratic) -> ExactMoments {
         .clone()
         .cholesky()
         .map_or_else(|| DMatrix::from_element(n, n, f64::NAN), |c| c.inverse());
+    let mean = &covariance * energy.linear();
+    let triangle = energy.precision().clone().cholesky();
+    let half_log = triangle.map_or(f64::NAN, |c| c.l().diagonal().map(f64::ln).sum());
+    let log_z =
+        0.5 * n as f64 * std::f64::consts::TAU.ln() - half_log + 0.5 * energy.linear().dot(&mean);
     ExactMoments {
-        mean: &covariance * energy.linear(),
+        mean,
         covariance,
+        log_z,
+    }
+}
+
+/// log Z of any energy whose law is known: closed form, enumeration or quadrature; `None` where there is none.
+pub fn log_partition(model: &Model) -> Option<f64> {
+    match model {
+        Model::Quadratic(energy) => Some(gaussian(energy).log_z),
+        Model::SoftSpin(energy) => Some(quadrature(energy).ok()?.log_z),
+        Model::Ising(energy) => Some(enumerate(energy).ok()?.log_z),
+        Model::Mixture(_) => Some(0.0),
+        Model::FluxCells(cells) => {
+            let of_cell = |&flux: &f64| {
+                let one = FluxCells {
+                    flux: vec![flux],
+                    ..cells.clone()
+                };
+                Some(quadrature(&one).ok()?.log_z)
+            };
+            cells.flux.iter().map(of_cell).sum()
+        }
+        Model::Factors(graph) => Some(enumerate_factors(graph, &[]).ok()?.log_z),
     }
 }
 
@@ -209,6 +238,7 @@ pub fn quadrature(energy: &dyn ContinuousEnergy) -> Result<ExactMoments> {
         return Ok(ExactMoments {
             mean: DVector::from_column_slice(&[x, y][..n]),
             covariance: DMatrix::from_fn(n, n, |i, j| full[i + j]),
+            log_z: z.ln() + n as f64 * step.ln() - lowest,
         });
     }
 }

@@ -6,6 +6,7 @@
 mod circuit;
 mod clamp;
 mod density;
+mod digital;
 mod energy;
 mod factors;
 mod model;
@@ -18,13 +19,14 @@ mod sweep;
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use clamp::Clamped;
 pub use density::{DensityExperiment, MoonsData, NoiseKey};
+pub use digital::{DIGITAL, Digital};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use restricted::TrainRbm;
 pub use schema::{
-    Any, Conditional, CrossCheck, Data, Digital, Experiment, Hardware, Initial, MomentEntry, Plan,
-    ScaleKey, Train,
+    Any, Conditional, CrossCheck, Data, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey,
+    Train,
 };
 pub use sweep::{Axis, SweepExperiment};
 

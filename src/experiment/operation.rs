@@ -1,4 +1,4 @@
-//! How a chip is brought up, read and judged: `hardware.calibrate`, `plan.anneal`, `plan.moments`, `[compare]`.
+//! How a chip is brought up and judged: `hardware.calibrate`, `plan.anneal`, `plan.moments`, `[compare]`.
 
 use super::reader::Section;
 use super::schema::MomentEntry;
@@ -192,32 +192,4 @@ pub(super) fn compare(s: &Section<'_>) -> Result<Compare> {
         }
     }
     Ok(Compare { metrics, accept })
-}
-
-/// `moments = [[0, 1, 2], [0, [3, 1]], …]`.
-pub(super) fn moments(s: &Section<'_>) -> Result<Option<Vec<Vec<MomentEntry>>>> {
-    let Some(value) = s.get("moments") else {
-        return Ok(None);
-    };
-    let whole = |v: &toml::Value| v.as_integer().and_then(|i| usize::try_from(i).ok());
-    let entry = |v: &toml::Value| match v.as_array().map(Vec::as_slice) {
-        None => whole(v).map(MomentEntry::Node),
-        Some([node, state]) => Some(MomentEntry::State(whole(node)?, whole(state)?)),
-        Some(_) => None,
-    };
-    let lists = value.as_array().into_iter().flatten();
-    let lists: Option<Vec<Vec<MomentEntry>>> = lists
-        .map(|list| {
-            let entries = list.as_array().filter(|l| !l.is_empty())?;
-            entries.iter().map(entry).collect()
-        })
-        .collect();
-    match lists.filter(|lists| !lists.is_empty()) {
-        Some(lists) => Ok(Some(lists)),
-        None => {
-            let expected =
-                "a list of products, each a list of nodes i or states [i, k] of categories";
-            Err(s.invalid("moments", value, expected))
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use super::circuit::CircuitExperiment;
 use super::clamp::{Clamped, clamp};
 use super::density::{self, DensityExperiment};
+use super::digital::{Digital, digital};
 use super::energy::{Energy, EnergyKind, Pairs, energy};
 use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare, moments};
 use super::reader::{Section, seconds};
@@ -212,18 +213,6 @@ pub struct Plan {
     pub trajectory_nodes: Vec<usize>,
     pub trajectory_period: Option<String>,
     pub anneal: Option<Anneal>,
-}
-
-/// `[[digital]]`.
-#[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs)]
-pub struct Digital {
-    pub sampler: String,
-    pub chains: Option<usize>,
-    pub steps: u64,
-    pub burn_in: u64,
-    pub thin: Option<u64>,
-    pub step: Option<f64>,
 }
 
 /// `[data]`.
@@ -619,48 +608,6 @@ fn plan(s: &Section<'_>) -> Result<Plan> {
         trajectory_nodes: s.indices("trajectory_nodes")?.unwrap_or_default(),
         trajectory_period: optional_time("trajectory_period")?,
         anneal: s.section("anneal")?.map(|a| anneal(&a)).transpose()?,
-    })
-}
-
-fn digital(s: &Section<'_>) -> Result<Digital> {
-    s.check_keys(
-        &["sampler", "chains", "steps", "burn_in", "thin", "step"],
-        &[],
-    )?;
-    let known = ["ula", "mala", "gibbs"];
-    let sampler = match s.get("sampler") {
-        None => return Err(s.missing("sampler", "ula, mala or gibbs")),
-        Some(v)
-            if matches!(
-                v.as_str(),
-                Some("lm" | "hmc" | "baoab" | "tempering" | "metropolis")
-            ) =>
-        {
-            return Err(s.invalid(
-                "sampler",
-                v,
-                "a sampler supported in this version: ula, mala, gibbs",
-            ));
-        }
-        Some(_) => s.word("sampler", "", &known)?,
-    };
-    let steps = s.count("steps", 10_000, 1)?;
-    let step = match s.get("step") {
-        Some(toml::Value::String(word)) if word == "auto" => None,
-        None => None,
-        Some(_) => Some(s.positive("step", 0.0)?),
-    };
-    Ok(Digital {
-        sampler,
-        chains: s
-            .get("chains")
-            .map(|_| s.count("chains", 1, 1))
-            .transpose()?
-            .map(|c| c as usize),
-        steps,
-        burn_in: s.count("burn_in", steps / 10, 0)?,
-        thin: s.get("thin").map(|_| s.count("thin", 1, 1)).transpose()?,
-        step,
     })
 }
 

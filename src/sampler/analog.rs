@@ -516,6 +516,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             clip_fraction: recorded.clipped as f64
                 / (steps as f64 * (chains * width) as f64).max(1.0),
             acceptance: None,
+            notes: std::collections::BTreeMap::new(),
         })
     }
 

@@ -135,3 +135,59 @@ impl StiffnessTracker {
         }
     }
 }
+
+/// The process of βE: forces or inputs times β, noise as it is.
+pub(super) fn at_beta(process: &Process, beta: f64) -> Process {
+    blend((&Process::still(process.nodes), 0.0), (process, beta))
+}
+
+/// The process of aA + bB, of two energies of the same variables: forces or inputs in that proportion, noise of B's.
+pub(super) fn blend((first, a): (&Process, f64), (second, b): (&Process, f64)) -> Process {
+    let rows = |from: &Linear, to: &Linear, n: usize| -> Linear {
+        let sum = (0..n).map(|i| {
+            let entries = |linear: &Linear, factor: f64| -> Vec<(usize, f64)> {
+                match linear {
+                    Linear::Sparse(rows) => rows[i].iter().map(|e| (e.0, factor * e.1)).collect(),
+                    Linear::Dense(m) => (0..n).map(|j| (j, factor * m[(i, j)])).collect(),
+                }
+            };
+            let mut row = entries(from, a);
+            for (j, value) in entries(to, b) {
+                match row.binary_search_by_key(&j, |e| e.0) {
+                    Ok(k) => row[k].1 += value,
+                    Err(k) => row.insert(k, (j, value)),
+                }
+            }
+            row
+        });
+        Linear::Sparse(sum.collect())
+    };
+    let values = |from: &[f64], to: &[f64]| -> Vec<f64> {
+        let longest = from.len().max(to.len());
+        let at = |v: &[f64], i: usize| v.get(i).copied().unwrap_or(0.0);
+        (0..longest)
+            .map(|i| a * at(from, i) + b * at(to, i))
+            .collect()
+    };
+    let mut process = second.clone();
+    let terms = first.polynomial.len().max(second.polynomial.len());
+    let term = |p: &Process, k: usize| p.polynomial.get(k).cloned().unwrap_or_default();
+    process.polynomial = (0..terms)
+        .map(|k| values(&term(first, k), &term(second, k)))
+        .collect();
+    process.linear = rows(&first.linear, &second.linear, process.nodes);
+    let direct = |p: &Process| match p.levels.as_ref().map(|levels| &levels.input) {
+        Some(LevelInput::Direct { field, coupling }) => Some((field.clone(), coupling.clone())),
+        _ => None,
+    };
+    if let (Some(levels), Some((to, into))) = (&mut process.levels, direct(second)) {
+        let n = to.len();
+        let none = (vec![0.0; n], Linear::Sparse(vec![Vec::new(); n]));
+        let (from, out) = direct(first).unwrap_or(none);
+        levels.input = LevelInput::Direct {
+            field: values(&from, &to),
+            coupling: rows(&out, &into, n),
+        };
+    }
+    process
+}

@@ -1,24 +1,34 @@
 //! One interface for everything that samples: a programmed die, digital Langevin, Gibbs.
 
+mod ais;
 mod analog;
 mod anneal;
 mod digital;
 mod factors;
 mod lower;
+mod method;
 mod network;
 pub mod restricted;
+mod tempering;
 
+pub use ais::{
+    AnnealedImportance, AnnealingSampler, GaussianBase, LogPartition, annealed_importance,
+    reverse_annealed_importance,
+};
 pub use analog::{AnalogSampler, StepRule};
 pub use anneal::{Annealed, Schedule, anneal, scaled};
 pub use digital::{GibbsSampler, LangevinSampler};
 pub use factors::{FactorSampler, conditionals};
 pub use lower::{langevin_process, spin_process, stiffness};
+pub use method::Method;
 pub use network::NetworkSampler;
+pub use tempering::{Ladder, TemperingSampler};
 
 use crate::energy::Parameters;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -160,6 +170,8 @@ pub struct Run {
     pub clip_fraction: f64,
     /// Acceptance rate where the method has one.
     pub acceptance: Option<f64>,
+    /// Other numbers that the method reports, by the names of metrics: (value, standard error).
+    pub notes: BTreeMap<String, (f64, Option<f64>)>,
 }
 
 /// What a sampler is.

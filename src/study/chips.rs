@@ -17,7 +17,8 @@ use crate::hardware::{
     calibrate, program_placed,
 };
 use crate::sampler::{
-    AnalogSampler, ChainState, FactorSampler, GibbsSampler, LangevinSampler, Sampler, StepRule,
+    AnalogSampler, AnnealingSampler, ChainState, FactorSampler, GibbsSampler, Ladder,
+    LangevinSampler, Method, Sampler, StepRule, TemperingSampler,
 };
 use crate::units::{Dimension, parse};
 use rand::RngExt;
@@ -500,32 +501,7 @@ impl Prepared {
     ) -> Result<Box<dyn Sampler>> {
         let streams = self.origin(DIGITAL + domain);
         let tolerance = self.experiment.plan.bias_tolerance;
-        Ok(match digital.sampler.as_str() {
-            "gibbs" => match model {
-                Model::Factors(graph) => {
-                    Box::new(FactorSampler::new(graph, chains, streams, follow)?)
-                }
-                _ => Box::new(GibbsSampler::new(model, chains, streams, follow)?),
-            },
-            "mala" => Box::new(LangevinSampler::<f64>::new(
-                model,
-                chains,
-                streams,
-                true,
-                digital.step,
-                tolerance,
-                follow,
-            )?),
-            _ => Box::new(LangevinSampler::<f32>::new(
-                model,
-                chains,
-                streams,
-                false,
-                digital.step,
-                tolerance,
-                follow,
-            )?),
-        })
+        digital_sampler(digital, (model, tolerance), chains, streams, follow)
     }
 
     /// The plan's initial states, the same for every sampler.
@@ -565,6 +541,110 @@ impl Prepared {
             })
             .collect();
         ChainState::at(values)
+    }
+}
+
+/// The digital sampler of a `[[digital]]` section, with a tolerance for steps that are not stated.
+///
+/// # Errors
+/// An energy that the sampler does not take.
+pub(super) fn digital_sampler(
+    digital: &Digital,
+    (model, tolerance): (&Model, f64),
+    chains: usize,
+    origin: Origin,
+    follow: crate::sampler::Follow,
+) -> Result<Box<dyn Sampler>> {
+    let word = digital.sampler.as_str();
+    let method = match word {
+        "ula" => Method::Ula,
+        "lm" => Method::LeimkuhlerMatthews,
+        "baoab" => Method::Baoab {
+            friction: digital.friction.unwrap_or(1.0),
+        },
+        "mala" => Method::Mala,
+        "hmc" => Method::Hamiltonian {
+            leapfrogs: digital.leapfrogs.unwrap_or(10),
+            jitter: digital.jitter.unwrap_or(0.2),
+        },
+        "metropolis" if model.discrete().is_none() => Method::RandomWalk,
+        "metropolis" => {
+            no_step(digital)?;
+            return Ok(Box::new(
+                GibbsSampler::new(model, chains, origin, follow)?.by_flips(),
+            ));
+        }
+        "tempering" => {
+            let ladder = match &digital.betas {
+                Some(betas) => Ladder::Given(betas.clone()),
+                None => Ladder::Adaptive {
+                    replicas: digital.replicas.unwrap_or(8),
+                    least: digital.beta_min.unwrap_or(0.1),
+                },
+            };
+            let ladder = (&ladder, digital.swap_every.unwrap_or(1));
+            return Ok(if model.discrete().is_some() {
+                no_step(digital)?;
+                Box::new(TemperingSampler::<f32>::new(
+                    model, chains, origin, ladder, None, follow,
+                )?)
+            } else {
+                Box::new(TemperingSampler::<f64>::new(
+                    model,
+                    chains,
+                    origin,
+                    ladder,
+                    digital.step,
+                    follow,
+                )?)
+            });
+        }
+        "annealing" => {
+            return Ok(Box::new(AnnealingSampler::new(
+                model, chains, origin, follow,
+            )?));
+        }
+        _ => {
+            return Ok(match model {
+                Model::Factors(graph) => {
+                    Box::new(FactorSampler::new(graph, chains, origin, follow)?)
+                }
+                _ => Box::new(GibbsSampler::new(model, chains, origin, follow)?),
+            });
+        }
+    };
+    let with = (method, digital.step);
+    let preconditioned = digital.precondition.is_some();
+    // What rejects compares energies, which need double precision.
+    Ok(if method.adjusted() {
+        let sampler =
+            LangevinSampler::<f64>::with_method(model, with, chains, origin, tolerance, follow)?;
+        match preconditioned {
+            true => Box::new(sampler.preconditioned()?),
+            false => Box::new(sampler),
+        }
+    } else {
+        let sampler =
+            LangevinSampler::<f32>::with_method(model, with, chains, origin, tolerance, follow)?;
+        match preconditioned {
+            true => Box::new(sampler.preconditioned()?),
+            false => Box::new(sampler),
+        }
+    })
+}
+
+/// Refuses a step, and lengths, for spins.
+fn no_step(digital: &Digital) -> Result<()> {
+    let (step, lengths) = (digital.step, &digital.precondition);
+    let given = step.map(|v| ("digital.step", v.to_string()));
+    let given = given.or_else(|| Some(("digital.precondition", lengths.clone()?)));
+    match given {
+        None => Ok(()),
+        Some((key, value)) => Err(Error::invalid(
+            key,
+            value,
+            "this key to be absent for an energy of spins",
+        )),
     }
 }
 

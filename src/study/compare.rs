@@ -9,7 +9,7 @@ use super::learn::{cross_check, edges, learn};
 use super::reference::{Reference, exact_reference};
 use super::sample::{Contender, Outcome, add_discrete_distances, program_records};
 use super::stream;
-use crate::energy::{Model, Parametric};
+use crate::energy::{Model, Parametric, exact};
 use crate::error::Result;
 use crate::record::{
     Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, Seeds, Undecided,
@@ -254,6 +254,9 @@ pub fn compare(
     }
     for outcome in &outcomes {
         moments_against(prepared, &model, outcome, &mut record);
+        record
+            .comparisons
+            .extend(partition_against(&model, outcome));
     }
     if prepared.experiment.train.is_some() {
         pictures(
@@ -294,6 +297,12 @@ fn add_dice(prepared: &Prepared, record: &mut RunRecord) {
     }
 }
 
+/// Whether a digital sampler's law is the energy's whatever its settings.
+fn is_exact(name: &str) -> bool {
+    let name = name.strip_suffix("-preconditioned").unwrap_or(name);
+    matches!(name, "mala" | "hmc" | "metropolis" | "gibbs" | "tempering")
+}
+
 /// The exact law, else the asymptotically exact sampler with the most draws, whose R-hat is then reported.
 fn reference(
     prepared: &Prepared,
@@ -332,7 +341,7 @@ fn reference(
     }
     let unbiased = outcomes
         .iter()
-        .filter(|o| matches!(o.description.name.as_str(), "mala" | "gibbs"));
+        .filter(|o| o.description.kind == "digital" && is_exact(&o.description.name));
     let Some(best) = unbiased.max_by_key(|o| o.run.steps) else {
         record.warnings.push("no exact answer and no asymptotically exact sampler to compare with: add [[digital]] mala or gibbs".to_owned());
         return Ok(None);
@@ -377,6 +386,22 @@ fn against(outcome: &Outcome, reference: &Reference) -> [Comparison; 2] {
         (&reference.name, &reference.moments),
         bias.as_ref(),
     )
+}
+
+/// A sampler's estimate of log Z against the exact one, where both are known.
+fn partition_against(model: &Model, outcome: &Outcome) -> Option<Comparison> {
+    let &(value, se) = outcome.run.notes.get("log_z")?;
+    let exact = exact::log_partition(model)?;
+    let p_value = se.map(|se| 2.0 * Normal::standard().sf(((value - exact) / se).abs()));
+    Some(Comparison {
+        a: outcome.record.name.clone(),
+        b: "exact".to_owned(),
+        metric: "log_z".to_owned(),
+        value: value - exact,
+        se,
+        predicted_bias: None,
+        p_value,
+    })
 }
 
 /// `plan.moments` of a sampler against their exact values, where there are any: a comparison and a claim.

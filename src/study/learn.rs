@@ -95,6 +95,7 @@ fn sampler_for(
         burn_in: 0,
         thin: None,
         step: None,
+        ..Digital::default()
     };
     let mut loose = prepared.clone();
     loose.experiment.plan.bias_tolerance = train.bias_tolerance;

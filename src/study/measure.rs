@@ -157,6 +157,9 @@ impl Measured {
                 },
             );
         }
+        for (name, &(value, se)) in &run.notes {
+            metrics.insert(name.clone(), Metric { value, se });
+        }
         if let Some(acceptance) = run.acceptance {
             metrics.insert(
                 "acceptance".to_owned(),

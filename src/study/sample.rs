@@ -148,7 +148,7 @@ impl Prepared {
         };
         let horizon: fn(f64) -> Horizon = match contender {
             Contender::Chip(_) => Horizon::Seconds,
-            Contender::Digital(_) if model.discrete().is_some() => {
+            Contender::Digital(_) if sampler.describe().step.is_none() => {
                 |t| Horizon::Steps((t - 1e-9).ceil().max(1.0) as u64)
             }
             Contender::Digital(_) => Horizon::Time,
@@ -388,7 +388,11 @@ impl Prepared {
                     clamp: self.clamp(chains),
                 },
                 Contender::Digital(k) => {
-                    if self.experiment.digital[*k].sampler == "mala" {
+                    // Neither a path in the energy's own time nor sweeps of one chain.
+                    let digital = &self.experiment.digital[*k];
+                    let spins = model.continuous().is_none() && digital.sampler != "annealing";
+                    let path = matches!(digital.sampler.as_str(), "ula" | "lm");
+                    if !(spins || path) || digital.precondition.is_some() {
                         continue;
                     }
                     let step = sampler.describe().step;

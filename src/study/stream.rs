@@ -183,6 +183,7 @@ fn joined(before: &Run, then: Run) -> Run {
             .zip(then.acceptance)
             .map(|(a, b)| mean(a, b)),
         samples: then.samples,
+        notes: then.notes,
     }
 }
 
