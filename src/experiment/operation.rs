@@ -51,12 +51,16 @@ pub const METRICS: &[&str] = &[
     "exact_tv",
     "kl",
     "label_accuracy",
+    "log_z",
     "mean_energy",
     "mean_error",
     "residual_logit",
     "residual_probability",
+    "round_trips",
+    "swap_acceptance_min",
     "tv",
     "tv_floor",
+    "weights_ess",
 ];
 
 /// `true`, or a table with the plan.
