@@ -47,6 +47,8 @@ const SHOWN: PlaneGrid = PlaneGrid {
 };
 /// Bandwidths of MMD², in the units of x: from the noise to the size of a moon.
 const BANDWIDTHS: [f64; 4] = [0.05, 0.15, 0.5, 1.5];
+/// Share of cut forces above which the negative phase is not trusted.
+const MOST_CLIPPED: f64 = 0.05;
 /// Points kept of a learning curve.
 const CURVE: u64 = 100;
 
@@ -233,7 +235,7 @@ fn learn(
         diverged: None,
     };
     let every = (experiment.updates / CURVE).max(1);
-    let (mut shown, mut processor, mut loss) = (0, Some(0.0), 0.0);
+    let (mut shown, mut processor, mut loss, mut clipped) = (0, Some(0.0), 0.0, 0.0);
     while trainer.update() < experiment.updates {
         if session
             .interrupted
@@ -246,7 +248,10 @@ fn learn(
         let from = trainer.update();
         while trainer.update() < until {
             match trainer.step() {
-                Ok(step) => loss += step.loss,
+                Ok(step) => {
+                    loss += step.loss;
+                    clipped += step.clipped;
+                }
                 Err(Error::Diverged { detail, .. }) => {
                     trained.diverged = Some(detail);
                     return Ok(trained);
@@ -278,6 +283,10 @@ fn learn(
     if let Objective::NoiseContrastive { .. } = objective {
         let error = (log_z - law.log_z).abs();
         trained.metrics.insert("log_z_error".to_owned(), error);
+    }
+    if let Objective::Contrastive { .. } = objective {
+        let share = clipped / experiment.updates as f64;
+        trained.metrics.insert("clip_fraction".to_owned(), share);
     }
     if let Some(seconds) = processor {
         trained
@@ -432,6 +441,14 @@ pub fn run_density(
             })?;
             if let Some(why) = &run.diverged {
                 let line = format!("{name}, repeat {repeat}: training diverged: {why}");
+                record.warnings.push(line);
+            }
+            let cut = run.metrics.get("clip_fraction").copied().unwrap_or(0.0);
+            if cut > MOST_CLIPPED {
+                let line = format!(
+                    "{name}, repeat {repeat}: {:.1} % of the forces were cut at force_clip: the step is too long for the landscape, and the chains are not at its law",
+                    100.0 * cut
+                );
                 record.warnings.push(line);
             }
             runs.push(run);
