@@ -41,7 +41,7 @@ impl Die {
     pub fn at_supply(mut self, volts: f64) -> Result<Self> {
         let circuit = ["supply", "cell_capacitance", "cell_current"];
         let stated = |name: &&str| self.card.get(&format!("physics.{name}")).is_some();
-        if self.card.kind != Kind::Telegraph || !circuit.iter().all(|n| stated(n)) {
+        if self.card.kind != Kind::Telegraph || !circuit.iter().all(stated) {
             let expected = format!(
                 "no supply: {} does not state how its supply acts (physics.supply, cell_capacitance and cell_current of p-bits)",
                 self.card.name
