@@ -76,6 +76,8 @@ pub struct ProgramReport {
     /// Total variation between the law asked for and the exact one that the array settles in, of the same spins (under a
     /// clock: after whole rounds).
     pub stationary_tv: Option<f64>,
+    /// KL(settled‖asked) of the same two laws, nats.
+    pub stationary_kl: Option<f64>,
     /// Non-idealities that were on.
     pub nonidealities: Vec<String>,
     /// Exact distances of the realised from the requested law, where they can be computed.
@@ -609,12 +611,13 @@ impl Programmed {
             .map(|(h, r)| r - h)
             .collect();
         let scale = self.chip.scale();
-        let (entropy_production, stationary_tv) = self.settled().unwrap_or_default();
+        let (entropy_production, settled) = self.settled().unwrap_or_default();
         ProgramReport {
             scale,
             placement: self.placement(),
             entropy_production,
-            stationary_tv,
+            stationary_tv: settled.map(|d| d.0),
+            stationary_kl: settled.map(|d| d.1),
             voltage_unit: self.volts_per_x() / scale,
             coupling_rms_error: rms(&errors),
             coupling_max_error: errors.iter().fold(0.0, |m, e| m.max(e.abs())),
@@ -628,14 +631,13 @@ impl Programmed {
         }
     }
 
-    /// Entropy production, and how far the settled law is from the one asked for.
-    fn settled(&self) -> Option<(Option<f64>, Option<f64>)> {
+    /// Entropy production, and how far the settled law is from the one asked for: total variation and KL(settled‖asked).
+    fn settled(&self) -> Option<(Option<f64>, Option<(f64, f64)>)> {
         let asked = self.model.discrete().filter(|e| e.dim() <= MOST_SPINS)?;
         let asked = exact::probabilities(asked).ok()?;
         if self.placement().is_some() {
             let settled = self.chip.settled(&self.die)?;
-            let distance = asked.iter().zip(&settled).map(|(a, b)| (a - b).abs());
-            return Some((None, Some(0.5 * distance.sum::<f64>())));
+            return Some((None, Some(distances(&asked, &settled))));
         }
         let chain = self.spin_chain().ok()?;
         // An energy is sampled in detailed balance; without one the law has to be solved for.
@@ -646,8 +648,7 @@ impl Programmed {
             }
             _ => (chain.entropy_production().ok()?, chain.stationary().ok()?),
         };
-        let distance = asked.iter().zip(&settled).map(|(a, b)| (a - b).abs());
-        Some((production, Some(0.5 * distance.sum::<f64>())))
+        Some((production, Some(distances(&asked, &settled))))
     }
 
     /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.
@@ -673,4 +674,12 @@ impl Programmed {
         }
         self.chip.energy(&self.die, &self.model)
     }
+}
+
+/// Total variation, and KL(settled‖asked).
+fn distances(asked: &[f64], settled: &[f64]) -> (f64, f64) {
+    let pairs = || asked.iter().zip(settled);
+    let tv: f64 = pairs().map(|(a, b)| (a - b).abs()).sum();
+    let kl = pairs().filter(|(_, b)| **b > 0.0);
+    (0.5 * tv, kl.map(|(a, b)| b * (b / a).ln()).sum())
 }
