@@ -305,14 +305,16 @@ fn exact_distances_are_of_the_dies_own_law() {
     let one_way = program(
         "directed",
         "only = [\"offset\"]\ndirected = [[0, 1, 1.0]]",
-        { "[hardware.override]\nnonidealities.offset = \"0 V\"\n" },
+        "[hardware.override]\nnonidealities.offset = \"0 V\"\n",
     );
     let near = |key: &str, value: f64| (one_way[key].as_f64().unwrap() - value).abs() < 6e-6;
     assert!(near("exact_tv", 0.110079), "{}", one_way["exact_tv"]);
     assert!((one_way["exact_kl"].as_f64().unwrap() - 0.03220).abs() < 6e-6);
-    let late = program("late", "only = [\"synapse\"]", {
-        "[hardware.override]\nphysics.synapse_tau = \"1 us\"\n"
-    });
+    let late = program(
+        "late",
+        "only = [\"synapse\"]",
+        "[hardware.override]\nphysics.synapse_tau = \"1 us\"\n",
+    );
     assert!(
         late["exact_tv"].is_null() && late["exact_kl"].is_null(),
         "{late}"

@@ -611,13 +611,14 @@ impl Programmed {
             .map(|(h, r)| r - h)
             .collect();
         let scale = self.chip.scale();
-        let (entropy_production, settled) = self.settled().unwrap_or_default();
+        let settled = self.settled();
+        let entropy_production = settled.as_ref().and_then(|s| s.0);
         ProgramReport {
             scale,
             placement: self.placement(),
             entropy_production,
-            stationary_tv: settled.map(|d| d.0),
-            stationary_kl: settled.map(|d| d.1),
+            stationary_tv: settled.as_ref().and_then(|s| s.1.tv),
+            stationary_kl: settled.as_ref().map(|s| s.1.kl),
             voltage_unit: self.volts_per_x() / scale,
             coupling_rms_error: rms(&errors),
             coupling_max_error: errors.iter().fold(0.0, |m, e| m.max(e.abs())),
@@ -632,12 +633,12 @@ impl Programmed {
     }
 
     /// Entropy production, and how far the settled law is from the one asked for: total variation and KL(settled‖asked).
-    fn settled(&self) -> Option<(Option<f64>, Option<(f64, f64)>)> {
+    fn settled(&self) -> Option<(Option<f64>, Divergence)> {
         let asked = self.model.discrete().filter(|e| e.dim() <= MOST_SPINS)?;
         let asked = exact::probabilities(asked).ok()?;
         if self.placement().is_some() {
             let settled = self.chip.settled(&self.die)?;
-            return Some((None, Some(distances(&asked, &settled))));
+            return Some((None, distances(&asked, &settled)));
         }
         let chain = self.spin_chain().ok()?;
         // An energy is sampled in detailed balance; without one the law has to be solved for.
@@ -648,7 +649,7 @@ impl Programmed {
             }
             _ => (chain.entropy_production().ok()?, chain.stationary().ok()?),
         };
-        Some((production, Some(distances(&asked, &settled))))
+        Some((production, distances(&asked, &settled)))
     }
 
     /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.
@@ -677,9 +678,12 @@ impl Programmed {
 }
 
 /// Total variation, and KL(settled‖asked).
-fn distances(asked: &[f64], settled: &[f64]) -> (f64, f64) {
+fn distances(asked: &[f64], settled: &[f64]) -> Divergence {
     let pairs = || asked.iter().zip(settled);
     let tv: f64 = pairs().map(|(a, b)| (a - b).abs()).sum();
     let kl = pairs().filter(|(_, b)| **b > 0.0);
-    (0.5 * tv, kl.map(|(a, b)| b * (b / a).ln()).sum())
+    Divergence {
+        tv: Some(0.5 * tv),
+        kl: kl.map(|(a, b)| b * (b / a).ln()).sum(),
+    }
 }
