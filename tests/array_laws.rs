@@ -67,14 +67,14 @@ fn laws_of_the_update_disciplines() {
     let (colours, report) = chain("two-colour", SETTLED);
     assert!(largest_difference(&colours.stationary().unwrap(), &wanted) < 1e-10);
     assert!((colours.second_eigenvalue().unwrap() - 0.8546).abs() < 6e-5);
-    assert!(report.stationary_tv.unwrap() < 1e-9 && report.no_energy_because.is_empty());
+    assert!(report.divergence.unwrap().tv.unwrap() < 1e-9 && report.no_energy_because.is_empty());
 
     let (at_once, report) = chain("all-at-once", SETTLED);
     let settled = at_once.stationary().unwrap();
     assert!(largest_difference(&settled, &parallel) < 1e-7);
     assert!((total_variation(&settled, &wanted) - 0.4142).abs() < 6e-5);
     assert!((at_once.second_eigenvalue().unwrap() - 0.9244).abs() < 6e-5);
-    assert!((report.stationary_tv.unwrap() - 0.4142).abs() < 6e-5);
+    assert!((report.divergence.unwrap().tv.unwrap() - 0.4142).abs() < 6e-5);
     assert!(report.no_energy_because[0].contains("all at once"));
     assert!(
         ideal(

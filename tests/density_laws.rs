@@ -431,6 +431,31 @@ fn contrast_is_between_data_and_chains() {
     .unwrap();
 }
 
+/// Persistent chains go on from call to call: after k steps of 0.02 the gap is 8.01 (1 − e^{−0.04 k}) up to the step's own
+/// error; chains that are lost at every update (restart = 1, or CD) stay at the gap of one step.
+#[test]
+fn persistent_chains_are_not_lost() {
+    let gaps = |restart: f64, persistent: bool| -> Vec<f64> {
+        let objective = Objective::Contrastive {
+            persistent,
+            steps: 1,
+            restart,
+        };
+        let mut s = settings(objective, 4000);
+        s.step = 0.02;
+        let data = normals(2, 8000, 5).map(|v| 3.0 + 0.1 * v as f32);
+        let trainer = DensityTrainer::new(s, data, well(2, 1.0), None, Follow::silent());
+        let mut trainer = trainer.unwrap();
+        (0..40).map(|_| trainer.slope().unwrap().0.loss).collect()
+    };
+    // A step takes means to (1 − h) of themselves exactly, and noise brings ½|x|² to 1 from below.
+    let expected = 8.01 * (1.0 - (1.0f64 - 0.02).powi(80));
+    // ½|x|² has variance 3.5 there: eight standard errors of 4000 chains (false-alarm rate below 1e-14).
+    let close = |gap: f64| (gap - expected).abs() < 0.25;
+    assert!(close(gaps(0.0, true)[39]), "{}", gaps(0.0, true)[39]);
+    assert!(!close(gaps(1.0, true)[39]) && !close(gaps(0.0, false)[39]));
+}
+
 /// Divergence is told with the update.
 #[test]
 fn divergence_is_told() {

@@ -248,7 +248,7 @@ fn mismatch_costs_what_v9_says() {
         .unwrap();
         let report = chip.report();
         assert!(report.entropy_production.unwrap() > 0.0);
-        report.stationary_tv.unwrap()
+        report.divergence.unwrap().tv.unwrap()
     });
     // Half the variance goes into the symmetric part, half into the directed one: about as costly.
     assert!((own / one_factor - 1.0).abs() < 0.4, "{own}");

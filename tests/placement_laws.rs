@@ -141,7 +141,7 @@ fn copies_have_the_law_asked_for() {
             let chip = placed(&card, &model, Some(f));
             let report = chip.report();
             let exact = tv(&read_law(&chip, None), &wanted);
-            assert!((report.stationary_tv.unwrap() - exact).abs() < 1e-12);
+            assert!((report.divergence.unwrap().tv.unwrap() - exact).abs() < 1e-12);
             let placement = report.placement.unwrap();
             assert!(placement.longest_chain > 1 && placement.chain_coupling == f);
             assert!(exact <= placement.broken_bound, "{exact} {placement:?}");
@@ -157,7 +157,7 @@ fn copies_have_the_law_asked_for() {
         let report = placed(&card, &model, None).report();
         let placement = report.placement.unwrap();
         let range = (placement.range.unwrap(), placement.native_range.unwrap());
-        assert!(report.stationary_tv.unwrap() < placement.broken_bound);
+        assert!(report.divergence.unwrap().tv.unwrap() < placement.broken_bound);
         // Copies leave less of the range to the energy than an array that joins every pair.
         assert!(range.0 < range.1, "{range:?}");
         if placement.needed_coupling <= 4.0 {
@@ -181,7 +181,7 @@ fn copies_have_the_law_asked_for() {
         (placement.broken_bound - 0.01).abs() < 1e-6,
         "{placement:?}"
     );
-    assert!(report.stationary_tv.unwrap() < 0.01);
+    assert!(report.divergence.unwrap().tv.unwrap() < 0.01);
 }
 
 /// The chip's draws have the law of majorities, with a variable held as well (chi-square, false-alarm rate 1e-6 each), which at
@@ -271,8 +271,8 @@ fn copies_are_paid_for() {
     assert!(report.joins >= 4);
     use thermochip::energy::Parametric;
     let parameters = chip.model().parameters();
-    let before = chip.report().stationary_tv;
+    let before = chip.report().divergence;
     let spent = chip.reprogram(&parameters).unwrap().write.unwrap();
     assert!((spent / 1e-12 - (report.sites + report.joins) as f64).abs() < 1e-9);
-    assert_eq!(chip.report().stationary_tv, before);
+    assert_eq!(chip.report().divergence, before);
 }

@@ -282,12 +282,9 @@ fn annealing_brackets_the_partition_function() {
     let settings = AnnealingSettings::new((3, 17));
     let found = annealed_log_z(&machine, &base, &settings).unwrap();
     for (name, own) in [("forward", found.forward), ("backward", found.backward)] {
-        let z = (own.value - exact) / own.se;
+        let z = (own.log_z - exact) / own.se;
         assert!(z.abs() < 5.0, "{name}: {z}");
-        assert!(
-            own.se < 0.03 && own.effective_chains > 50.0,
-            "{name}: {own:?}"
-        );
+        assert!(own.se < 0.03 && own.ess > 50.0, "{name}: {own:?}");
     }
     // Fewer temperatures: ⟨w⟩ is below ln Z by about var w/2, on either side more than its errors.
     let coarse = AnnealingSettings {
@@ -296,10 +293,10 @@ fn annealing_brackets_the_partition_function() {
         ..settings
     };
     let rough = annealed_log_z(&machine, &base, &coarse).unwrap();
-    assert!(rough.forward.value < exact + 5.0 * rough.forward.se);
-    assert!(rough.backward.value > exact - 5.0 * rough.backward.se);
+    assert!(rough.forward.log_z < exact + 5.0 * rough.forward.se);
+    assert!(rough.backward.log_z > exact - 5.0 * rough.backward.se);
     let warm = annealed_log_z(&at_temperature(&machine, 1.01), &base, &settings).unwrap();
-    assert!((warm.forward.value - exact).abs() > 5.0 * warm.forward.se);
+    assert!((warm.forward.log_z - exact).abs() > 5.0 * warm.forward.se);
 }
 
 /// A machine learns the law of another one of its size. Rows carry the exact probabilities, so that maximum likelihood has

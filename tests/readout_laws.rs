@@ -298,5 +298,5 @@ fn a_lower_supply_speeds_p_bits_up() {
         "{realised}"
     );
     let report = program(&low, &model, Scale::Fixed(1.0)).unwrap().report();
-    assert!(report.stationary_tv.unwrap() > 0.01 && report.field_rms_error == 0.0);
+    assert!(report.divergence.unwrap().tv.unwrap() > 0.01 && report.field_rms_error == 0.0);
 }

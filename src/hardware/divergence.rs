@@ -1,7 +1,7 @@
 //! How far the law that a die realises is from the one that was asked for, exactly: no sampling.
 //!
-//! Spins (≤ 20): both Boltzmann laws by enumeration; where the two directions of a coupler differ, the realised energy is
-//! that of their mean, and a synapse's delay is left out. Gaussians: KL = ½[tr(PΣ) − n − ln det(PΣ) + (m−μ)ᵀP(m−μ)] with
+//! Spins (≤ 20): the Boltzmann law asked for against the one that the array settles in, that of its own energy or, where it
+//! has none, of its process (≤ 12 that see each other at once). Gaussians: KL = ½[tr(PΣ) − n − ln det(PΣ) + (m−μ)ᵀP(m−μ)] with
 //! N(μ, P⁻¹) asked for and N(m, Σ) the die's stationary law: A m = c, A Σ + Σ Aᵀ = D (rails left out).
 
 use super::program::Programmed;
@@ -21,9 +21,6 @@ pub struct Divergence {
 impl Programmed {
     /// Exact distances of the realised from the requested law; `None` where neither enumeration nor a closed form reaches.
     pub fn divergence(&self) -> Option<Divergence> {
-        if self.placement().is_some() {
-            return None;
-        }
         match self.model() {
             Model::Ising(asked) => self.spins(asked),
             Model::Quadratic(asked) => self.gaussian(asked),
@@ -35,28 +32,12 @@ impl Programmed {
         if asked.fields.len() > exact::MAX_SPINS {
             return None;
         }
-        let beta = self.die().sensitivity();
-        let (fields, couplings) = self.realised_parameters();
-        let mut graph = asked.couplings.clone();
-        let mean = |(a, b): &(f64, f64)| beta * 0.5 * (a + b);
-        graph
-            .set_values(&couplings.iter().map(mean).collect::<Vec<_>>())
-            .ok()?;
-        let fields = fields.iter().map(|h| beta * h).collect();
-        let realised = Ising::new(fields, graph).ok()?;
-        let (p, q) = (
-            exact::probabilities(asked).ok()?,
-            exact::probabilities(&realised).ok()?,
-        );
-        let tv = 0.5 * p.iter().zip(&q).map(|(p, q)| (p - q).abs()).sum::<f64>();
-        let kl = p
-            .iter()
-            .zip(&q)
-            .filter(|(_, q)| **q > 0.0)
-            .map(|(p, q)| q * (q / p).ln());
+        let (p, q) = (exact::probabilities(asked).ok()?, self.settled_law()?);
+        let pairs = || p.iter().zip(&q);
+        let kl = pairs().filter(|(_, q)| **q > 0.0);
         Some(Divergence {
-            tv: Some(tv),
-            kl: kl.sum(),
+            tv: Some(0.5 * pairs().map(|(p, q)| (p - q).abs()).sum::<f64>()),
+            kl: kl.map(|(p, q)| q * (q / p).ln()).sum(),
         })
     }
 

@@ -73,11 +73,6 @@ pub struct ProgramReport {
     /// Entropy production of up to [`MOST_SPINS`] spins that see each other at once in continuous time, k_B per τ: 0 in
     /// detailed balance.
     pub entropy_production: Option<f64>,
-    /// Total variation between the law asked for and the exact one that the array settles in, of the same spins (under a
-    /// clock: after whole rounds).
-    pub stationary_tv: Option<f64>,
-    /// KL(settled‖asked) of the same two laws, nats.
-    pub stationary_kl: Option<f64>,
     /// Non-idealities that were on.
     pub nonidealities: Vec<String>,
     /// Exact distances of the realised from the requested law, where they can be computed.
@@ -611,14 +606,10 @@ impl Programmed {
             .map(|(h, r)| r - h)
             .collect();
         let scale = self.chip.scale();
-        let settled = self.settled();
-        let entropy_production = settled.as_ref().and_then(|s| s.0);
         ProgramReport {
             scale,
             placement: self.placement(),
-            entropy_production,
-            stationary_tv: settled.as_ref().and_then(|s| s.1.tv),
-            stationary_kl: settled.as_ref().map(|s| s.1.kl),
+            entropy_production: self.entropy_production(),
             voltage_unit: self.volts_per_x() / scale,
             coupling_rms_error: rms(&errors),
             coupling_max_error: errors.iter().fold(0.0, |m, e| m.max(e.abs())),
@@ -632,24 +623,32 @@ impl Programmed {
         }
     }
 
-    /// Entropy production, and how far the settled law is from the one asked for: total variation and KL(settled‖asked).
-    fn settled(&self) -> Option<(Option<f64>, Divergence)> {
-        let asked = self.model.discrete().filter(|e| e.dim() <= MOST_SPINS)?;
-        let asked = exact::probabilities(asked).ok()?;
-        if self.placement().is_some() {
-            let settled = self.chip.settled(&self.die)?;
-            return Some((None, distances(&asked, &settled)));
+    /// Entropy production in continuous time, of arrays small enough to be solved.
+    fn entropy_production(&self) -> Option<f64> {
+        let few = self.model.discrete().is_some_and(|e| e.dim() <= MOST_SPINS);
+        if !few || self.placement().is_some() {
+            return None;
         }
         let chain = self.spin_chain().ok()?;
-        // An energy is sampled in detailed balance; without one the law has to be solved for.
-        let (production, settled) = match self.energy() {
-            Some(Model::Ising(own)) => {
-                let still = self.clock_round().is_none().then_some(0.0);
-                (still, exact::probabilities(&own).ok()?)
-            }
-            _ => (chain.entropy_production().ok()?, chain.stationary().ok()?),
-        };
-        Some((production, distances(&asked, &settled)))
+        match self.energy() {
+            // An energy is sampled in detailed balance.
+            Some(_) => self.clock_round().is_none().then_some(0.0),
+            None => chain.entropy_production().ok()?,
+        }
+    }
+
+    /// The law that an array of spins settles in (under a clock: after whole rounds): of its energy by enumeration, where it has
+    /// one; else solved for, up to [`MOST_SPINS`] spins that see each other at once.
+    pub(super) fn settled_law(&self) -> Option<Vec<f64>> {
+        let few = self.model.dim() <= MOST_SPINS;
+        if self.placement().is_some() {
+            return few.then(|| self.chip.settled(&self.die))?;
+        }
+        match self.energy() {
+            Some(Model::Ising(own)) => exact::probabilities(&own).ok(),
+            _ if few => self.spin_chain().ok()?.stationary().ok(),
+            _ => None,
+        }
     }
 
     /// Why the realised process is not Boltzmann sampling of any energy; empty when it is.
@@ -674,16 +673,5 @@ impl Programmed {
             return None;
         }
         self.chip.energy(&self.die, &self.model)
-    }
-}
-
-/// Total variation, and KL(settled‖asked).
-fn distances(asked: &[f64], settled: &[f64]) -> Divergence {
-    let pairs = || asked.iter().zip(settled);
-    let tv: f64 = pairs().map(|(a, b)| (a - b).abs()).sum();
-    let kl = pairs().filter(|(_, b)| **b > 0.0);
-    Divergence {
-        tv: Some(0.5 * tv),
-        kl: kl.map(|(a, b)| b * (b / a).ln()).sum(),
     }
 }

@@ -330,3 +330,26 @@ pub struct RunRecord {
     /// Warnings, one line each.
     pub warnings: Vec<String>,
 }
+
+impl RunRecord {
+    /// A record of `command` on an experiment, with nothing done yet.
+    pub fn new(command: &str, experiment: &impl Serialize, seeds: Seeds) -> Self {
+        RunRecord {
+            version: 1,
+            software: format!("thermochip {}", env!("CARGO_PKG_VERSION")),
+            command: command.to_owned(),
+            experiment: serde_json::to_value(experiment).unwrap_or_default(),
+            card: None,
+            program: Vec::new(),
+            seeds,
+            samplers: Vec::new(),
+            comparisons: Vec::new(),
+            verdicts: Vec::new(),
+            training: None,
+            dice: None,
+            sweep: None,
+            charts: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}

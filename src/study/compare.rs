@@ -38,25 +38,12 @@ fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
         }
     }
     RunRecord {
-        version: 1,
-        software: format!("thermochip {}", env!("CARGO_PKG_VERSION")),
-        command: command.to_owned(),
-        experiment: serde_json::to_value(&prepared.experiment).unwrap_or_default(),
         card: prepared.card.as_ref().map(|card| CardRecord {
             name: card.name.clone(),
             sha256: card.sha256(),
             toml: card.toml.clone(),
         }),
-        program: Vec::new(),
-        seeds,
-        samplers: Vec::new(),
-        comparisons: Vec::new(),
-        verdicts: Vec::new(),
-        training: None,
-        dice: None,
-        sweep: None,
-        charts: Vec::new(),
-        warnings: Vec::new(),
+        ..RunRecord::new(command, experiment, seeds)
     }
 }
 

@@ -409,23 +409,8 @@ pub fn run_density(
     directory: &RunDirectory,
     session: &Session,
 ) -> Result<RunRecord> {
-    let mut record = RunRecord {
-        version: 1,
-        software: format!("thermochip {}", env!("CARGO_PKG_VERSION")),
-        command: "train".to_owned(),
-        experiment: serde_json::to_value(experiment).unwrap_or_default(),
-        card: None,
-        program: Vec::new(),
-        seeds: Seeds::new(experiment.seed, Generator::default()),
-        samplers: Vec::new(),
-        comparisons: Vec::new(),
-        verdicts: Vec::new(),
-        training: None,
-        dice: None,
-        sweep: None,
-        charts: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let seeds = Seeds::new(experiment.seed, Generator::default());
+    let mut record = RunRecord::new("train", experiment, seeds);
     let mut stages = Stages::open(directory, &record.experiment)?;
     let truth = Truth::new(experiment.data.noise);
     let trainings = (experiment.methods.len() * experiment.repeats) as u64;

@@ -1,6 +1,7 @@
 //! Training as an experiment asks for it, with checkpoints, and the check of chip against digital couplings.
 
 use super::Session;
+use super::checkpoint::Checkpoints;
 use super::chips::{Prepared, TRAINING};
 use super::coupling_check::compare_couplings;
 use crate::data::Dataset;
@@ -19,27 +20,14 @@ use std::time::Instant;
 const START_SPREAD: f64 = 0.05;
 /// Points kept of the training curve.
 const CURVE_POINTS: u64 = 150;
-const CHECKPOINT: &str = "checkpoint.bin";
 
 /// What is saved to continue a training run.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    /// Hash of the experiment, so that a checkpoint is not continued with other settings.
-    experiment: String,
     trainer: Checkpoint,
     curve: Vec<TrainingPoint>,
     total: Cost,
     wall: f64,
-}
-
-pub(super) fn fingerprint(prepared: &Prepared) -> String {
-    use sha2::{Digest, Sha256};
-    let text = serde_json::to_string(&prepared.experiment).unwrap_or_default();
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(8)
-        .map(|b| format!("{b:02x}"))
-        .collect()
 }
 
 /// The start: fields zero, visible–hidden couplings small and random, the rest zero.
@@ -183,20 +171,8 @@ pub(super) fn learn(
         start(prepared, data),
     )?;
     let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
-    let mark = fingerprint(prepared);
-    if let Some(bytes) = directory.read(CHECKPOINT) {
-        let saved: Saved = postcard::from_bytes(&bytes).map_err(|e| Error::File {
-            file: directory.path().join(CHECKPOINT),
-            reason: format!("is not a checkpoint of this version ({e})"),
-        })?;
-        if saved.experiment != mark {
-            let expected = "a checkpoint of this experiment (its settings have changed)";
-            return Err(Error::invalid(
-                "--resume",
-                directory.path().display(),
-                expected,
-            ));
-        }
+    let checkpoints = Checkpoints::of(prepared, directory);
+    if let Some(saved) = checkpoints.kept::<Saved>()? {
         trainer.resume(saved.trainer, &mut *sampler)?;
         (curve, total, earlier) = (saved.curve, saved.total, saved.wall);
     }
@@ -208,8 +184,7 @@ pub(super) fn learn(
         let before = trainer.update() % train.checkpoint_every == 0;
         if before && trainer.update() > 0 {
             save(
-                directory,
-                &mark,
+                &checkpoints,
                 &trainer,
                 &*sampler,
                 &curve,
@@ -235,8 +210,7 @@ pub(super) fn learn(
     }
     session.watch.end();
     save(
-        directory,
-        &mark,
+        &checkpoints,
         &trainer,
         &*sampler,
         &curve,
@@ -254,26 +228,19 @@ pub(super) fn learn(
 }
 
 fn save(
-    directory: &RunDirectory,
-    mark: &str,
+    checkpoints: &Checkpoints<'_>,
     trainer: &Trainer,
     sampler: &dyn Sampler,
     curve: &[TrainingPoint],
     total: Cost,
     wall: f64,
 ) -> Result<()> {
-    let saved = Saved {
-        experiment: mark.to_owned(),
+    checkpoints.keep(&Saved {
         trainer: trainer.checkpoint(sampler),
         curve: curve.to_vec(),
         total,
         wall,
-    };
-    let bytes = postcard::to_stdvec(&saved).map_err(|e| Error::File {
-        file: directory.path().join(CHECKPOINT),
-        reason: e.to_string(),
-    })?;
-    directory.write(CHECKPOINT, &bytes)
+    })
 }
 
 /// Couplings learned through the chip and through a digital sampler, from the same data and start, over repeats.

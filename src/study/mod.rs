@@ -3,6 +3,7 @@
 //! This is what the command line calls; a library user can call the same few functions.
 
 mod agree;
+mod checkpoint;
 mod chips;
 mod circuits;
 mod compare;

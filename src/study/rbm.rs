@@ -2,8 +2,8 @@
 //! enumeration of the smaller layer where that has at most 20 units, and by annealed importance sampling.
 
 use super::Session;
+use super::checkpoint::Checkpoints;
 use super::chips::{Prepared, TRAINING};
-use super::learn::fingerprint;
 use crate::energy::Parameters;
 use crate::error::{Error, Result};
 use crate::experiment::{Train, TrainRbm};
@@ -25,7 +25,6 @@ use std::time::Instant;
 
 /// Points of a learning curve.
 const CURVE_POINTS: u64 = 25;
-const CHECKPOINT: &str = "checkpoint.bin";
 /// Pictures drawn from the machine: rows, pictures in a row, sweeps from random spins.
 const PICTURES: (usize, usize, u64) = (5, 12, 5000);
 /// Domains of random streams.
@@ -53,7 +52,6 @@ struct Learned {
 /// What is saved to continue.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    experiment: String,
     done: Vec<Learned>,
     trainer: RbmCheckpoint,
     curve: Vec<Point>,
@@ -156,7 +154,7 @@ impl<'a> Problem<'a> {
             (machine.log_z()?, 0.0)
         } else {
             let annealed = self.annealed(&machine, repeat, true)?.forward;
-            (annealed.value, annealed.se)
+            (annealed.log_z, annealed.se)
         };
         let value = machine.log_likelihood(&self.held_out, log_z).mean;
         Ok(Point {
@@ -233,38 +231,19 @@ fn all(
     directory: &RunDirectory,
     session: &Session,
 ) -> Result<Vec<Learned>> {
-    let mark = fingerprint(prepared);
-    let place = || directory.path().join(CHECKPOINT);
+    let checkpoints = Checkpoints::of(prepared, directory);
     let (mut done, mut under_way) = (Vec::new(), None);
-    if let Some(bytes) = directory.read(CHECKPOINT) {
-        let saved: Saved = postcard::from_bytes(&bytes).map_err(|e| Error::File {
-            file: place(),
-            reason: format!("is not a checkpoint of this version ({e})"),
-        })?;
-        if saved.experiment != mark {
-            let expected = "a checkpoint of this experiment (its settings have changed)";
-            return Err(Error::invalid(
-                "--resume",
-                directory.path().display(),
-                expected,
-            ));
-        }
+    if let Some(saved) = checkpoints.kept::<Saved>()? {
         done = saved.done;
         under_way = Some((saved.trainer, saved.curve, saved.wall));
     }
     let save = |done: &[Learned], trainer: &RbmTrainer, curve: &[Point], wall: f64| {
-        let saved = Saved {
-            experiment: mark.clone(),
+        checkpoints.keep(&Saved {
             done: done.to_vec(),
             trainer: trainer.checkpoint(),
             curve: curve.to_vec(),
             wall,
-        };
-        let bytes = postcard::to_stdvec(&saved).map_err(|e| Error::File {
-            file: place(),
-            reason: e.to_string(),
-        })?;
-        directory.write(CHECKPOINT, &bytes)
+        })
     };
     let (updates, repeats) = (problem.updates, problem.rbm.repeats);
     let every = updates.div_ceil(CURVE_POINTS);
@@ -326,7 +305,7 @@ fn likelihood(
     } else {
         None
     };
-    let (log_z, error) = exact.map_or((annealed.forward.value, annealed.forward.se), |z| (z, 0.0));
+    let (log_z, error) = exact.map_or((annealed.forward.log_z, annealed.forward.se), |z| (z, 0.0));
     // The error of the mean over rows, and that of ln Z which all rows share.
     let metric = |l: LogLikelihood| Metric {
         value: l.mean,
@@ -352,11 +331,11 @@ fn likelihood(
         ),
         (
             "log_z_ais".to_owned(),
-            with(annealed.forward.value, annealed.forward.se),
+            with(annealed.forward.log_z, annealed.forward.se),
         ),
         (
             "log_z_ais_backward".to_owned(),
-            with(annealed.backward.value, annealed.backward.se),
+            with(annealed.backward.log_z, annealed.backward.se),
         ),
     ]);
     if let Some(value) = exact {
@@ -380,7 +359,7 @@ fn likelihood(
             "annealing".to_owned(),
             format!(
                 "256 chains, 2000 temperatures; {:.0} effective forward, {:.0} backward",
-                annealed.forward.effective_chains, annealed.backward.effective_chains
+                annealed.forward.ess, annealed.backward.ess
             ),
         ),
     ]);

@@ -476,9 +476,6 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
         .map(|die| {
             let programmed = prepared.program(die, model)?;
             let report = programmed.report();
-            // The enumerated Boltzmann law of spins is the die's own only where it has an energy; a Gaussian's is solved for.
-            let boltzmann = report.no_energy_because.is_empty();
-            let own = report.divergence.filter(|d| d.tv.is_none() || boltzmann);
             Ok(ProgramRecord {
                 sampler: format!("analog-{}", die.name()),
                 scale: report.scale,
@@ -490,8 +487,8 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 dac_step: report.dac_step,
                 clipped: report.clipped,
                 excess_noise_share: report.excess_noise_share,
-                exact_tv: report.stationary_tv.or_else(|| own.and_then(|d| d.tv)),
-                exact_kl: report.stationary_kl.or_else(|| own.map(|d| d.kl)),
+                exact_tv: report.divergence.and_then(|d| d.tv),
+                exact_kl: report.divergence.map(|d| d.kl),
                 entropy_production: report.entropy_production,
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,

@@ -1,6 +1,6 @@
 //! CD-k and PCD over a [`Sampler`]: k is a horizon per phase.
 
-use super::optimiser::{Optimiser, OptimiserKind};
+use super::optimiser::{Optimiser, OptimiserKind, falling};
 use crate::energy::Parameters;
 use crate::error::{Error, Result};
 use crate::sampler::{ChainState, Clamp, Cost, Horizon, Phase, Sampler};
@@ -341,9 +341,8 @@ impl Trainer {
             *g -= self.settings.weight_decay * t;
         }
 
-        let progress = self.update as f64 / self.settings.updates.max(1) as f64;
-        let rate =
-            self.settings.learning_rate * (1.0 - (1.0 - self.settings.decay) * progress.min(1.0));
+        let (rate, decay) = (self.settings.learning_rate, self.settings.decay);
+        let rate = falling(rate, decay, self.update, self.settings.updates);
         let mut moved = theta;
         self.optimiser.ascend(&mut moved, &gradient, rate);
         self.update += 1;

@@ -15,6 +15,12 @@ pub enum OptimiserKind {
     Adam,
 }
 
+/// A rate that falls linearly, from `rate` before the first update to `decay` times it at the last of `updates`, and stays there.
+pub(super) fn falling(rate: f64, decay: f64, update: u64, updates: u64) -> f64 {
+    let progress = (update as f64 / updates.max(1) as f64).min(1.0);
+    rate * (1.0 - (1.0 - decay) * progress)
+}
+
 /// A rule with its memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Optimiser {

@@ -29,23 +29,9 @@ pub fn run_circuit(
     directory: &RunDirectory,
     session: &Session,
 ) -> Result<RunRecord> {
-    let mut record = RunRecord {
-        version: 1,
-        software: format!("thermochip {}", env!("CARGO_PKG_VERSION")),
-        command: "run".to_owned(),
-        experiment: serde_json::to_value(experiment).unwrap_or_default(),
-        card: None,
-        program: Vec::new(),
-        seeds: Seeds::new(experiment.seed, experiment.plan.generator),
-        samplers: Vec::new(),
-        comparisons: Vec::new(),
-        verdicts: Vec::new(),
-        training: None,
-        dice: None,
-        sweep: None,
-        charts: Vec::new(),
-        warnings: experiment.deck(&[])?.warnings,
-    };
+    let seeds = Seeds::new(experiment.seed, experiment.plan.generator);
+    let mut record = RunRecord::new("run", experiment, seeds);
+    record.warnings = experiment.deck(&[])?.warnings;
     let mut stages = Stages::open(directory, &record.experiment)?;
     let work = match &experiment.measure {
         Measure::Waveforms => waveforms::run(experiment, directory, session, &mut record),

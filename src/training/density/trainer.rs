@@ -3,8 +3,8 @@
 use super::objective::{self, NoiseLaw, Objective, Slope};
 use crate::energy::{Network, Parameters};
 use crate::error::{Error, Result};
-use crate::sampler::{ChainState, Follow, Horizon, NetworkSampler, Phase, Sampler};
-use crate::training::{Optimiser, OptimiserKind};
+use crate::sampler::{ChainState, Follow, Horizon, LogPartition, NetworkSampler, Phase, Sampler};
+use crate::training::optimiser::{Optimiser, OptimiserKind, falling};
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
@@ -324,8 +324,8 @@ impl DensityTrainer {
                     }
             })
             .collect();
-        let progress = self.update as f64 / settings.updates.max(1) as f64;
-        let rate = settings.learning_rate * (1.0 - (1.0 - settings.decay) * progress.min(1.0));
+        let (rate, decay) = (settings.learning_rate, settings.decay);
+        let rate = falling(rate, decay, self.update, settings.updates);
         self.optimiser.ascend(&mut self.theta, &ascent, rate);
         self.update += 1;
         let far = self.theta.iter().any(|t| t.is_nan() || t.abs() > BOUND);
@@ -338,11 +338,9 @@ impl DensityTrainer {
                 ),
             });
         }
-        // The average forgets its start at first: the mean of what there is until 1/(1 − a) updates have been made.
-        let keep = settings
-            .average
-            .min(self.update as f64 / (self.update as f64 + 10.0));
-        let keep = if settings.average == 0.0 { 0.0 } else { keep };
+        // A short memory at first, 1 + a tenth of the updates so far: the random start is forgotten.
+        let young = self.update as f64 / (self.update as f64 + 10.0);
+        let keep = settings.average.min(young);
         for (average, theta) in self.average.iter_mut().zip(&self.theta) {
             *average = keep * *average + (1.0 - keep) * theta;
         }
@@ -365,7 +363,5 @@ fn importance_log_z(network: &Network<f32>, noise: &NoiseLaw, rng: &mut Pcg32) -
         .zip(x.column_iter())
         .map(|(&e, c)| -f64::from(e) - noise.log_density(c.into_owned().as_slice()))
         .collect();
-    let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mean = weights.iter().map(|w| (w - most).exp()).sum::<f64>() / weights.len() as f64;
-    most + mean.ln()
+    LogPartition::from_weights(&weights, 0.0, 1.0).log_z
 }

@@ -7,6 +7,7 @@
 
 use super::machine::{Rbm, log_two_cosh};
 use crate::error::{Error, Result};
+use crate::sampler::LogPartition;
 use crate::sampler::restricted::{Direction, Origin, RestrictedGibbs, anneal_restricted};
 use rand::{Rng, RngExt};
 use std::f64::consts::LN_2;
@@ -36,42 +37,13 @@ impl AnnealingSettings {
     }
 }
 
-/// An estimate of ln Z.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LogPartition {
-    /// ln Z.
-    pub value: f64,
-    /// Standard error: that of the mean weight over chains, relative to it.
-    pub se: f64,
-    /// (Σ e^w)²/Σ e^2w, of so many chains.
-    pub effective_chains: f64,
-}
-
-/// ln of the mean of e^w, its standard error and the effective number of weights.
-fn log_mean(log_weights: &[f64]) -> (f64, f64, f64) {
-    let n = log_weights.len() as f64;
-    let peak = log_weights
-        .iter()
-        .copied()
-        .fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = log_weights.iter().map(|w| (w - peak).exp()).collect();
-    let mean = weights.iter().sum::<f64>() / n;
-    let square = weights.iter().map(|w| w * w).sum::<f64>() / n;
-    let variance = (square - mean * mean) * n / (n - 1.0).max(1.0);
-    (
-        peak + mean.ln(),
-        (variance / n).sqrt() / mean,
-        n * mean * mean / square,
-    )
-}
-
 /// ln Z₀ of independent visible spins with fields `base` and `hidden` free spins.
 fn base_log_z(base: &[f64], hidden: usize) -> f64 {
     base.iter().map(|&a| log_two_cosh(a)).sum::<f64>() + hidden as f64 * LN_2
 }
 
 /// Both estimates of ln Z.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AnnealedLogZ {
     /// By forward chains.
     pub forward: LogPartition,
@@ -126,12 +98,7 @@ pub fn annealed_log_z(
     };
     let forward = run(&Direction::Forward(settings.chains), 0);
     let z0 = base_log_z(base, machine.hidden());
-    let (log, se, effective_chains) = log_mean(&forward.log_weights);
-    let up = LogPartition {
-        value: z0 + log,
-        se,
-        effective_chains,
-    };
+    let up = LogPartition::from_weights(&forward.log_weights, z0, 1.0);
 
     // The draws that decide which forward chains go on take a stream that no chain of the walk has.
     let mut rng =
@@ -141,12 +108,7 @@ pub fn annealed_log_z(
         None => rested(machine, &forward, settings, domain(1), &mut rng)?,
     };
     let backward = run(&Direction::Backward(start), 2);
-    let (log, se, effective_chains) = log_mean(&backward.log_weights);
-    let down = LogPartition {
-        value: z0 - log,
-        se,
-        effective_chains,
-    };
+    let down = LogPartition::from_weights(&backward.log_weights, z0, -1.0);
     Ok(AnnealedLogZ {
         forward: up,
         backward: down,

@@ -10,7 +10,7 @@ mod machine;
 mod settings;
 mod trainer;
 
-pub use annealing::{AnnealedLogZ, AnnealingSettings, LogPartition, annealed_log_z};
+pub use annealing::{AnnealedLogZ, AnnealingSettings, annealed_log_z};
 pub use machine::{LogLikelihood, Rbm, base_rate_fields, base_rate_log_likelihood, log_two_cosh};
 pub use settings::{NegativePhase, RbmSettings};
 pub use trainer::{RbmCheckpoint, RbmTrainer};

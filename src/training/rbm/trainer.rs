@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::sampler::restricted::{
     Origin, RestrictedGibbs, RestrictedState, chain_rng, restricted_moments,
 };
-use crate::training::Optimiser;
+use crate::training::optimiser::{Optimiser, falling};
 use rand::RngExt;
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
@@ -291,9 +291,8 @@ impl RbmTrainer {
         }
         self.decay_weights();
 
-        let progress = self.update as f64 / self.settings.updates.max(1) as f64;
-        let fall = 1.0 - (1.0 - self.settings.decay) * progress.min(1.0);
-        let rate = self.settings.learning_rate * fall;
+        let (rate, decay) = (self.settings.learning_rate, self.settings.decay);
+        let rate = falling(rate, decay, self.update, self.settings.updates);
         self.optimiser.ascend(&mut self.theta, &self.gradient, rate);
         self.update += 1;
         self.check()
