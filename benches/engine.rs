@@ -231,19 +231,19 @@ fn euler_maruyama(c: &mut Criterion) {
     ] {
         bench::<f64>(c, "euler-maruyama-f64", &case);
     }
-    avx2(c, &ring_1024());
+    avx2(c, "euler-maruyama-f32", "ring-1024-avx2", &ring_1024());
     exact(c);
 }
 
-/// The ring on the kernels for AVX2.
-fn avx2(c: &mut Criterion, process: &Process) {
+/// A process on the kernels for AVX2.
+fn avx2(c: &mut Criterion, group: &str, id: &str, process: &Process) {
     let stepper = stepper::<f32>("euler-maruyama", process, NormalBits::Full);
     let mut tile = Tile::<f32>::new((1, 0), 0, LANES, process.nodes, 0);
     stepper.begin(&mut tile);
-    let mut group = c.benchmark_group("euler-maruyama-f32");
+    let mut group = c.benchmark_group(group);
     group.sample_size(20);
     group.throughput(Throughput::Elements(STEPS * (LANES * process.nodes) as u64));
-    group.bench_function("ring-1024-avx2", |b| {
+    group.bench_function(id, |b| {
         b.iter(|| limited_to(InstructionSet::Avx2, || stepper.advance(&mut tile, STEPS)))
     });
     group.finish();
@@ -302,7 +302,11 @@ fn general_against_hand_written(c: &mut Criterion) {
             .and_then(|card| Die::fabricate(&card, die_seed, None))
             .and_then(|die| program(&die, &soft_spin_model(&ring(n)), Scale::Fixed(1.0)))
             .expect("the card holds a ring");
-        bench::<f32>(c, "general", &Case::new(id, programmed.process().clone()));
+        let process = programmed.process();
+        bench::<f32>(c, "general", &Case::new(id, process.clone()));
+        if die_seed.is_none() {
+            avx2(c, "general", "ring-1024-from-card-avx2", process);
+        }
     }
     let Streams::Pcg(mut rng) = Streams::new((1, 0), 0) else {
         return;
@@ -452,6 +456,12 @@ fn main() {
                 ring,
                 (1.0e9, 1.5e9),
                 ("general/ring-1024-hand-written", 1.0),
+            ),
+            goal(
+                "general/ring-1024-from-card-avx2",
+                ring,
+                (0.5e9, 0.8e9),
+                f32_normal,
             ),
             goal(
                 "general/ring-1024-imperfect-die",

@@ -8,9 +8,9 @@ use statrs::distribution::{ChiSquared, ContinuousCDF};
 use thermochip::diagnostics::{Reading, StreamingProducts};
 use thermochip::dynamics::{Generator, Origin, Site};
 use thermochip::energy::{
-    Couplings, Domain, Factor, FactorGraph, Ising, Model, enumerate_factors, exact,
+    Couplings, Domain, Factor, FactorGraph, Ising, Parametric, enumerate_factors, exact,
 };
-use thermochip::hardware::{Die, Scale, card::card, pair_spins, program};
+use thermochip::hardware::{Die, Placement, Programmed, card::card, program_with_auxiliaries};
 use thermochip::sampler::{
     AnalogSampler, Clamp, FactorSampler, Follow, Horizon, Phase, Run, Sampler, StepRule,
     conditionals,
@@ -608,10 +608,23 @@ fn products_of_three_and_four_run_on_p_bits() {
         ];
         FactorGraph::new(vec![Domain::Spin; 4], factors).unwrap()
     };
-    let pairs = pair_spins(&graph(1.0)).unwrap();
-    assert_eq!((pairs.visible, pairs.ising.fields.len()), (4, 6));
     let die = Die::fabricate(&card("pbit_cmos_subthreshold").unwrap(), None, None).unwrap();
-    let programmed = program(&die, &Model::Ising(pairs.ising), Scale::Fixed(1.0)).unwrap();
+    let programmed =
+        |strength| program_with_auxiliaries(&die, &graph(strength), Placement::Native).unwrap();
+    // Rewritten to the weights that are wanted.
+    let mut chip = programmed(0.6);
+    chip.reprogram(&graph(1.0).parameters()).unwrap();
+    assert_eq!(
+        (chip.model().dim(), chip.elements(), chip.auxiliaries()),
+        (4, 6, 2)
+    );
+    let off = |chip: &Programmed| chip.divergence().unwrap().tv.unwrap();
+    assert!(off(&chip) < 1e-12 && off(&programmed(1.0)) < 1e-12);
+    // A die's spins settle elsewhere, and the report knows by how much.
+    let imperfect = Die::fabricate(&die.card, Some(3), None).unwrap();
+    let imperfect = program_with_auxiliaries(&imperfect, &graph(1.0), Placement::Native).unwrap();
+    assert!(off(&imperfect) > 1e-3);
+    let programmed = chip;
     let (chains, rule, name) = (40_000, StepRule::Auto(0.01), "euler-maruyama");
     let chip = AnalogSampler::<f32>::new(programmed, chains, (4, 0), rule, name, Follow::silent());
     let run = chip.unwrap().run(&Phase {
@@ -621,8 +634,8 @@ fn products_of_three_and_four_run_on_p_bits() {
         clamp: None,
     });
     let mut counts = vec![0u64; 16];
-    for x in run.unwrap().samples.x.chunks(6) {
-        let up = x[..4].iter().enumerate().filter(|(_, v)| **v > 0.0);
+    for x in run.unwrap().samples.x.chunks(4) {
+        let up = x.iter().enumerate().filter(|(_, v)| **v > 0.0);
         counts[up.map(|(i, _)| 1 << i).sum::<usize>()] += 1;
     }
     let law = |strength| {

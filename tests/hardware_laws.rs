@@ -589,19 +589,22 @@ fn ledger_knows_what_it_does_not_know() {
     assert_eq!(chip.ledger().provenance["read"], "not stated");
     assert!(chip.ledger().provenance["sample"].contains("2608.01612"));
     let parameters = chip.model().parameters();
-    assert_eq!(chip.reprogram(&parameters).unwrap().write, None);
+    chip.reprogram(&parameters).unwrap();
+    assert_eq!(chip.written(1).write, None);
 
     let mut priced = soft();
     priced
         .override_parameter("costs.write_energy", "2 pJ")
         .unwrap();
-    let spent = ideal(&priced, &pair(0.1), 1.0)
-        .reprogram(&parameters)
-        .unwrap();
-    assert!(
-        (spent.write.unwrap() - 3.0 * 2e-12).abs() < 1e-24,
-        "two fields and one coupling"
-    );
+    for (key, value) in [("write_time", "1 ms"), ("standby_power", "3 uW")] {
+        priced
+            .override_parameter(&format!("costs.{key}"), value)
+            .unwrap();
+    }
+    // Ten chips of two nodes each, their couplings with them, while they stand by.
+    let spent = ideal(&priced, &pair(0.1), 1.0).written(10);
+    assert!((spent.write.unwrap() - 20.0 * 2e-12).abs() < 1e-24);
+    assert!((spent.standby.unwrap() - 10.0 * 3e-9).abs() < 1e-20);
 }
 
 /// Another design is known to the program: V_u follows the capacitance. Every shipped card says where its numbers come from.

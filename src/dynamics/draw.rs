@@ -52,10 +52,18 @@ const SINGLE: (usize, [f64; 16]) = (6, powers(6));
 /// Off by 3e-18.
 const DOUBLE: (usize, [f64; 16]) = (11, powers(11));
 
-/// 2^y, y limited to ±120: below 2^-33, the least uniform number, nothing changes any more.
+/// Where exponents end.
+pub(super) const MOST: f64 = 120.0;
+
+/// 2^y, y limited to ±[`MOST`]: below 2^-33, the least uniform number, nothing changes any more.
 #[inline(always)]
 pub(super) fn power_of_two<R: Real>(y: R) -> R {
-    let y = y.clamp_abs(R::from_f64(120.0));
+    limited_power_of_two(y.clamp_abs(R::from_f64(MOST)))
+}
+
+/// 2^y for |y| ≤ [`MOST`].
+#[inline(always)]
+fn limited_power_of_two<R: Real>(y: R) -> R {
     let shifted = y + R::SHIFTER;
     let r = y - (shifted - R::SHIFTER);
     let (degree, powers) = if R::WORDS == 1 { SINGLE } else { DOUBLE };
@@ -72,13 +80,23 @@ pub(super) fn is_up<R: Real>(u: R, y: R) -> bool {
     u.fma(power_of_two(y), u) <= R::ONE
 }
 
-/// Spins drawn from P(+1) = σ(2I).
+/// Spins drawn from P(+1) = σ(2I). `WITHIN`: no exponent is beyond ±[`MOST`], so none needs limiting (a thirtieth of a
+/// Gibbs update).
 #[inline(always)]
-pub(super) fn draw<R: Real, C: Collect>(collect: C, y: &Row<R>, words: &[[u32; LANES]; 2]) -> u32 {
+pub(super) fn draw<const WITHIN: bool, R: Real, C: Collect>(
+    collect: C,
+    y: &Row<R>,
+    words: &[[u32; LANES]; 2],
+) -> u32 {
     let mut up = [0; LANES];
     for lane in 0..LANES {
         let u = R::uniform([words[0][lane], words[1][lane]]);
-        up[lane] = if is_up(u, y[lane]) { u32::MAX } else { 0 };
+        let is_up = if WITHIN {
+            u.fma(limited_power_of_two(y[lane]), u) <= R::ONE
+        } else {
+            is_up(u, y[lane])
+        };
+        up[lane] = if is_up { u32::MAX } else { 0 };
     }
     collect.bits(&up)
 }

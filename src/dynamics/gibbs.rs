@@ -6,7 +6,7 @@
 //! of these, dense graphs advance a tile with few chains by `one_chain`, to the same bits.
 
 use super::LANES;
-use super::draw::{INPUT_TO_EXPONENT, draw};
+use super::draw::{INPUT_TO_EXPONENT, MOST, draw};
 use super::force::row_entries;
 use super::inputs::Inputs;
 use super::lanes::{Collect, LaneKernel, dispatch_lanes};
@@ -38,6 +38,8 @@ struct Sweep<R> {
     order: Vec<u32>,
     clamped: Vec<bool>,
     inputs: Inputs<R>,
+    /// Whether no input's exponent can be beyond ±[`MOST`].
+    within: bool,
     /// Made when a tile with few chains first asks for them.
     columns: OnceLock<Option<Columns>>,
     skip: Jump,
@@ -92,11 +94,19 @@ impl<R: Real> GibbsStepper<R> {
         let order = classes.concat();
         let in_order = order.iter().map(|&i| (field[i], &rows[i][..]));
         let inputs = Inputs::new(INPUT_TO_EXPONENT, in_order);
+        let reach = |i: usize| {
+            rows[i]
+                .iter()
+                .fold(field[i].abs(), |sum, e| sum + e.1.abs())
+        };
+        // A rounding below the limit.
+        let within = (0..n).all(|i| reach(i) * INPUT_TO_EXPONENT.abs() < MOST - 1.0);
         Ok(GibbsStepper {
             way: Way::Lanes(Sweep {
                 clamped: order.iter().map(|&i| clamped[i]).collect(),
                 order: order.into_iter().map(|i| i as u32).collect(),
                 inputs,
+                within,
                 columns: OnceLock::new(),
                 skip: Jump::new(R::WORDS as u64),
             }),
@@ -133,6 +143,21 @@ impl<R: Real> Sweep<R> {
 impl<R: Real> Sweep<R> {
     #[inline(always)]
     fn run<C: Collect, S: Stream>(&self, collect: C, levels: &mut [u32], rng: &mut S, sweeps: u64) {
+        if self.within {
+            self.sweep::<true, C, S>(collect, levels, rng, sweeps);
+        } else {
+            self.sweep::<false, C, S>(collect, levels, rng, sweeps);
+        }
+    }
+
+    #[inline(always)]
+    fn sweep<const WITHIN: bool, C: Collect, S: Stream>(
+        &self,
+        collect: C,
+        levels: &mut [u32],
+        rng: &mut S,
+        sweeps: u64,
+    ) {
         let mut words = [[0u32; LANES]; 2];
         for _ in 0..sweeps {
             for (row, &spin) in self.order.iter().enumerate() {
@@ -142,7 +167,7 @@ impl<R: Real> Sweep<R> {
                 }
                 let y = self.inputs.times_factor(collect, row, levels);
                 uniform_words::<R>(rng, &mut words);
-                levels[spin as usize] = draw(collect, &y, &words);
+                levels[spin as usize] = draw::<WITHIN, R, C>(collect, &y, &words);
             }
         }
     }

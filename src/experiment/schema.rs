@@ -154,6 +154,8 @@ pub struct Hardware {
     pub placement: String,
     /// Coupling between copies; absent: what the bound on broken chains asks for.
     pub chain_coupling: Option<f64>,
+    /// Whether products of three or four spins may take an auxiliary spin each.
+    pub auxiliaries: bool,
     /// (into, from, J) of couplings that act one way on purpose.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<(usize, usize, f64)>,
@@ -430,6 +432,7 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
             "scale",
             "placement",
             "chain_coupling",
+            "auxiliaries",
             "directed",
             "override",
             "environment",
@@ -469,6 +472,11 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
     let chain_coupling = stated
         .map(|_| s.positive("chain_coupling", 0.0))
         .transpose()?;
+    let auxiliaries = s.flag("auxiliaries", false)?;
+    if let (Some(value), true) = (s.get("directed"), auxiliaries) {
+        let expected = "couplings in both directions beside auxiliaries = true";
+        return Err(s.invalid("directed", value, expected));
+    }
     if let (Some(value), None) = (s.get("dies"), s.get("die_seed")) {
         return Err(s.invalid(
             "dies",
@@ -488,6 +496,7 @@ fn hardware(s: &Section<'_>) -> Result<Hardware> {
         scale,
         placement,
         chain_coupling,
+        auxiliaries,
         directed: directed(s)?,
         overrides,
         environment_temperature,

@@ -176,7 +176,7 @@ fn spent(chip: &Programmed, plan: &CalibrationPlan, sites: usize, seconds: f64) 
     let ledger: &Ledger = chip.ledger();
     let reads = (plan.points * plan.samples * sites) as u64;
     Spent {
-        write: ledger.write((plan.points * sites) as u64).write,
+        write: ledger.write(plan.points, sites).write,
         ..ledger.run(1, sites, seconds, chip.sample_period(), reads)
     }
 }

@@ -106,6 +106,9 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("costs", "read_energy", Dimension::Energy),
     ("costs", "host_energy", Dimension::Energy),
     ("costs", "standby_power", Dimension::Power),
+    // Of one chip, all its nodes; of one draw.
+    ("costs", "write_time", Dimension::Time),
+    ("costs", "host_time", Dimension::Time),
 ];
 
 /// Parameters that must be above zero; the others must be zero or more.

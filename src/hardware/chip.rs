@@ -85,9 +85,19 @@ pub(super) trait Chip: Debug + Send + Sync {
         None
     }
 
-    /// The law that variables on copies settle in, where it can be computed.
+    /// The law that what is read settles in, where it is not the elements' and can be computed.
     fn settled(&self, _die: &Die) -> Option<Vec<f64>> {
         None
+    }
+
+    /// What is asked of the elements for an energy of these parameters, in the order of [`Self::realised`].
+    fn on_elements(&self, parameters: Parameters) -> Parameters {
+        parameters
+    }
+
+    /// Spins that stand for products and are not read.
+    fn auxiliaries(&self) -> usize {
+        0
     }
 
     /// Range factor a.

@@ -6,7 +6,7 @@
 
 use super::program::Programmed;
 use crate::dynamics::linear;
-use crate::energy::{Ising, Model, Quadratic, exact};
+use crate::energy::{FactorGraph, Ising, Model, Quadratic, exact};
 use nalgebra::DVector;
 
 /// Distances of the realised law q from the requested p.
@@ -18,12 +18,23 @@ pub struct Divergence {
     pub kl: f64,
 }
 
+/// Of discrete laws: p asked for, q realised.
+fn between(p: &[f64], q: &[f64]) -> Divergence {
+    let pairs = || p.iter().zip(q);
+    let kl = pairs().filter(|(_, q)| **q > 0.0);
+    Divergence {
+        tv: Some(0.5 * pairs().map(|(p, q)| (p - q).abs()).sum::<f64>()),
+        kl: kl.map(|(p, q)| q * (q / p).ln()).sum(),
+    }
+}
+
 impl Programmed {
     /// Exact distances of the realised from the requested law; `None` where neither enumeration nor a closed form reaches.
     pub fn divergence(&self) -> Option<Divergence> {
         match self.model() {
             Model::Ising(asked) => self.spins(asked),
             Model::Quadratic(asked) => self.gaussian(asked),
+            Model::Factors(asked) if self.auxiliaries() > 0 => self.products(asked),
             _ => None,
         }
     }
@@ -33,12 +44,21 @@ impl Programmed {
             return None;
         }
         let (p, q) = (exact::probabilities(asked).ok()?, self.settled_law()?);
-        let pairs = || p.iter().zip(&q);
-        let kl = pairs().filter(|(_, q)| **q > 0.0);
-        Some(Divergence {
-            tv: Some(0.5 * pairs().map(|(p, q)| (p - q).abs()).sum::<f64>()),
-            kl: kl.map(|(p, q)| q * (q / p).ln()).sum(),
-        })
+        Some(between(&p, &q))
+    }
+
+    /// Spins in products, of which a chip holds pairs.
+    fn products(&self, asked: &FactorGraph) -> Option<Divergence> {
+        let q = self.settled_law()?;
+        let weight = |state: usize| {
+            let x: Vec<u8> = (0..asked.dim()).map(|i| (state >> i & 1) as u8).collect();
+            -asked.value(&x)
+        };
+        let logs: Vec<f64> = (0..q.len()).map(weight).collect();
+        let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logs.iter().map(|l| (l - most).exp()).sum();
+        let p: Vec<f64> = logs.iter().map(|l| (l - most).exp() / sum).collect();
+        Some(between(&p, &q))
     }
 
     fn gaussian(&self, asked: &Quadratic) -> Option<Divergence> {

@@ -11,6 +11,8 @@ pub struct Ledger {
     read: Option<f64>,
     host: Option<f64>,
     standby: Option<f64>,
+    write_time: Option<f64>,
+    host_time: Option<f64>,
     /// Category → provenance label and source.
     pub provenance: BTreeMap<String, String>,
 }
@@ -49,16 +51,30 @@ impl Ledger {
             read: cost("read", "read_energy"),
             host: cost("host", "host_energy"),
             standby: cost("standby", "standby_power"),
+            write_time: card.get("costs.write_time"),
+            host_time: card.get("costs.host_time"),
             provenance,
         }
     }
 
-    /// Energy of writing `values` numbers.
-    pub fn write(&self, values: u64) -> Spent {
+    /// Energy of writing `nodes` nodes, each with its field and couplings, on `chains` chips, which stand by for as long as
+    /// that takes.
+    pub fn write(&self, chains: usize, nodes: usize) -> Spent {
         Spent {
-            write: self.write.map(|e| e * values as f64),
+            write: self.write.map(|e| e * (chains * nodes) as f64),
+            standby: self.write_time.and_then(|t| self.standby(chains, t)),
             ..Spent::default()
         }
+    }
+
+    /// Seconds in which a chip is written, however many nodes.
+    pub fn write_seconds(&self) -> Option<f64> {
+        self.write_time
+    }
+
+    /// Seconds in which the host handles `draws` draws of one chip.
+    pub fn host_seconds(&self, draws: u64) -> Option<f64> {
+        self.host_time.map(|t| t * draws as f64)
     }
 
     /// Energy of `chains` chips that do nothing but stand by, or be read, for `seconds` each.

@@ -2,6 +2,7 @@
 //!
 //! A hardware person's verbs in order: **design** (a card), **fabricate** (a die), **program** (an energy), run, **read**.
 
+mod auxiliaries;
 mod bag;
 mod calibrate;
 mod capacitive;
@@ -45,7 +46,7 @@ pub use pair_spins::{Auxiliary, PairSpins, pair_spins};
 pub use placement::{Embedding, PlacementReport};
 pub use program::{
     Placement, ProgramReport, Programmed, Realisation, Scale, program, program_directed,
-    program_placed,
+    program_placed, program_with_auxiliaries,
 };
 pub use readout::{Readout, Reads};
 pub use topology::{Graph, Lattice, Topology};

@@ -11,7 +11,7 @@
 
 use crate::energy::{Couplings, Domain, Factor, FactorGraph, Ising};
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Products below this share of the largest weight are rounding of the expansion.
 const ROUNDING: f64 = 1e-13;
@@ -38,6 +38,8 @@ pub struct PairSpins {
     pub auxiliaries: Vec<Auxiliary>,
     /// c with −E(s) = c + ln Σ_a exp(−E_pairs(s, a)).
     pub constant: f64,
+    /// The products that it holds.
+    products: BTreeSet<Vec<usize>>,
 }
 
 /// Adds a product to a list, or to the constant.
@@ -97,19 +99,65 @@ pub fn pair_spins(graph: &FactorGraph) -> Result<PairSpins> {
             "spins alone on a p-bit chip (pairs of spins do not make a category's law exactly)";
         return Err(Error::invalid("energy.variables", value, expected));
     }
+    let (mut products, constant) = products_of(graph);
+    let rounding = rounding_of(graph);
+    products.retain(|_, weight| weight.abs() > rounding);
+    from_products(graph.dim(), products, constant)
+}
+
+/// What is left of a sum that is zero.
+fn rounding_of(graph: &FactorGraph) -> f64 {
+    let weights = graph.factors().iter().flat_map(|f| &f.weights);
+    ROUNDING * weights.fold(0.0f64, |most, w| most.max(w.abs()))
+}
+
+/// −E as products of spins, and the constant beside them.
+fn products_of(graph: &FactorGraph) -> (BTreeMap<Vec<usize>, f64>, f64) {
     let mut products = BTreeMap::new();
     for factor in graph.factors() {
         expand(factor, &mut products);
     }
-    let weights = graph.factors().iter().flat_map(|f| &f.weights);
-    let largest = weights.fold(0.0f64, |most, w| most.max(w.abs()));
-    let visible = graph.dim();
-    let mut constant = products.remove(&Vec::new()).unwrap_or(0.0);
+    let constant = products.remove(&Vec::new()).unwrap_or(0.0);
+    (products, constant)
+}
+
+impl PairSpins {
+    /// The same spins and pairs for `graph`'s weights: values change, never structure.
+    ///
+    /// # Errors
+    /// A product that these pairs do not hold.
+    pub fn rewritten(&self, graph: &FactorGraph) -> Result<PairSpins> {
+        let (mut products, constant) = products_of(graph);
+        let rounding = rounding_of(graph);
+        let foreign = |(spins, weight): &(&Vec<usize>, &f64)| {
+            weight.abs() > rounding && !self.products.contains(*spins)
+        };
+        if let Some((spins, weight)) = products.iter().find(foreign) {
+            let value = format!("a product {weight} of spins {spins:?}");
+            return Err(Error::invalid(
+                "energy.factors",
+                value,
+                "the products that were programmed first",
+            ));
+        }
+        products.retain(|spins, _| self.products.contains(spins));
+        for spins in &self.products {
+            products.entry(spins.clone()).or_insert(0.0);
+        }
+        from_products(self.visible, products, constant)
+    }
+}
+
+fn from_products(
+    visible: usize,
+    products: BTreeMap<Vec<usize>, f64>,
+    mut constant: f64,
+) -> Result<PairSpins> {
+    let held = products.keys().cloned().collect();
     let mut pairs: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
     let mut auxiliaries = Vec::new();
     for (spins, weight) in products {
         match spins.len() {
-            _ if weight.abs() <= ROUNDING * largest => {}
             1 | 2 => add(&mut pairs, spins, weight),
             3 | 4 => {
                 let node = visible + auxiliaries.len();
@@ -157,6 +205,7 @@ pub fn pair_spins(graph: &FactorGraph) -> Result<PairSpins> {
         visible,
         auxiliaries,
         constant,
+        products: held,
     })
 }
 
@@ -226,6 +275,30 @@ mod tests {
         let pairs = agrees(&graph, 1e-12);
         let orders: Vec<usize> = pairs.auxiliaries.iter().map(|a| a.spins.len()).collect();
         assert_eq!(orders, [4, 3, 3, 3]);
+    }
+
+    /// New weights keep spins and pairs, at zero too; a product that was not there is refused.
+    #[test]
+    fn weights_change_and_structure_stays() {
+        let with = |w: f64, v: f64, extra: Option<f64>| {
+            let mut factors = vec![
+                Factor::product(vec![0, 1, 2], w),
+                Factor::product(vec![1, 2], v),
+            ];
+            factors.extend(extra.map(|u| Factor::product(vec![0, 2], u)));
+            FactorGraph::new(vec![Domain::Spin; 3], factors).unwrap()
+        };
+        let first = pair_spins(&with(0.8, -0.3, None)).unwrap();
+        for (w, v) in [(-1.5, 0.4), (0.0, 0.2), (0.0, 0.0)] {
+            let again = first.rewritten(&with(w, v, None)).unwrap();
+            assert_eq!(again.ising.couplings.edges(), first.ising.couplings.edges());
+            let wanted = with(w, v, None);
+            for (index, got) in marginal(&again).into_iter().enumerate() {
+                let x: Vec<u8> = (0..3).map(|i| (index >> i & 1) as u8).collect();
+                assert!((got + wanted.value(&x)).abs() < 1e-12);
+            }
+        }
+        assert!(first.rewritten(&with(0.8, -0.3, Some(0.1))).is_err());
     }
 
     /// A table that only couples pairs costs nothing.

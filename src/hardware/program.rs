@@ -1,5 +1,6 @@
 //! Programming an energy onto a die: what was asked, what the die realises, and why the two differ.
 
+use super::auxiliaries::AuxiliaryChip;
 use super::bag;
 use super::capacitive::CapacitiveChip;
 use super::card::Kind;
@@ -344,6 +345,30 @@ fn on_copies(
     })
 }
 
+/// Programs products of up to four spins onto a p-bit chip, with an auxiliary spin for each of three or four.
+///
+/// # Errors
+/// As [`program_placed`]; categories, products of five or more.
+pub fn program_with_auxiliaries(
+    die: &Die,
+    graph: &FactorGraph,
+    placement: Placement,
+) -> Result<Programmed> {
+    let held = pair_spins(graph)?;
+    let pairs = Model::Ising(held.ising.clone());
+    let pairs = program_placed(die, &pairs, Scale::Fixed(1.0), &[], placement)?;
+    if held.auxiliaries.is_empty() {
+        return Ok(pairs);
+    }
+    let (ledger, die) = (pairs.ledger.clone(), pairs.die.clone());
+    Ok(Programmed {
+        chip: Box::new(AuxiliaryChip::new(pairs, held, graph.clone())),
+        model: Model::Factors(graph.clone()),
+        ledger,
+        die,
+    })
+}
+
 /// A factor graph as spins in pairs, if that takes no spins beside its own.
 fn without_auxiliaries(graph: &FactorGraph) -> Result<Model> {
     let pairs = pair_spins(graph)?;
@@ -355,8 +380,7 @@ fn without_auxiliaries(graph: &FactorGraph) -> Result<Model> {
         first.spins,
         pairs.auxiliaries.len()
     );
-    let expected =
-        "spins in pairs on a chip: program the energy that `hardware::pair_spins` makes of it";
+    let expected = "spins in pairs, or hardware.auxiliaries = true";
     Err(Error::invalid("energy.factors", value, expected))
 }
 
@@ -554,21 +578,37 @@ impl Programmed {
         &self.ledger
     }
 
-    /// Writes new fields and couplings on the same graph: values change, never structure.
+    /// Energy of writing the programmed values into `chains` chips.
+    pub fn written(&self, chains: usize) -> Spent {
+        self.ledger.write(chains, self.elements())
+    }
+
+    /// Writes new fields and couplings on the same graph: values change, never structure. [`Self::written`] says what it costs.
     ///
     /// # Errors
     /// Wrong lengths or values that are not finite.
-    pub fn reprogram(&mut self, parameters: &Parameters) -> Result<Spent> {
+    pub fn reprogram(&mut self, parameters: &Parameters) -> Result<()> {
         self.model.set_parameters(parameters)?;
         let written = self.die.corrected(&self.model)?.parameters();
-        self.chip.write(&self.die, &written)?;
-        let values = parameters.fields.len() + parameters.couplings.len();
-        let written = self.chip.placement().map_or(values, |p| p.sites + p.joins);
-        Ok(self.ledger.write(written as u64))
+        self.chip.write(&self.die, &written)
     }
 
-    fn realised(&self) -> &Realised {
+    pub(super) fn realised(&self) -> &Realised {
         self.chip.realised()
+    }
+
+    pub(super) fn chip(&self) -> &dyn Chip {
+        &*self.chip
+    }
+
+    /// What is asked of the elements.
+    pub(super) fn asked(&self) -> Parameters {
+        self.chip.on_elements(self.model.parameters())
+    }
+
+    /// Spins that stand for products and are not read.
+    pub fn auxiliaries(&self) -> usize {
+        self.chip.auxiliaries()
     }
 
     /// Coupled pairs in the order of [`Self::realised_parameters`]: the energy's, then those that only directed couplings join.
@@ -591,7 +631,7 @@ impl Programmed {
 
     /// Requested against realised.
     pub fn report(&self) -> ProgramReport {
-        let asked = self.model.parameters();
+        let asked = self.asked();
         let realised = self.realised();
         let off = |(wanted, got): ((f64, f64), &(f64, f64))| [got.0 - wanted.0, got.1 - wanted.1];
         let wanted = self.chip.asked(&asked).into_iter();
@@ -641,7 +681,7 @@ impl Programmed {
     /// one; else solved for, up to [`MOST_SPINS`] spins that see each other at once.
     pub(super) fn settled_law(&self) -> Option<Vec<f64>> {
         let few = self.model.dim() <= MOST_SPINS;
-        if self.placement().is_some() {
+        if self.placement().is_some() || self.auxiliaries() > 0 {
             return few.then(|| self.chip.settled(&self.die))?;
         }
         match self.energy() {

@@ -190,8 +190,11 @@ impl View {
     pub(crate) fn rows_of(&self, variable: usize) -> Option<Vec<usize>> {
         match self {
             View::Copies { copies, of } => {
-                let copies = copies.get(variable)?.iter();
-                copies.map(|&copy| of.row_of(copy)).collect()
+                let mut rows = Vec::new();
+                for &copy in copies.get(variable)? {
+                    rows.extend(of.rows_of(copy)?);
+                }
+                Some(rows)
             }
             _ => Some(vec![self.row_of(variable)?]),
         }

@@ -21,6 +21,9 @@ pub struct EnergyLedger {
     /// The numbers.
     #[serde(flatten)]
     pub joules: Cost,
+    /// The same over the smallest effective sample size of a node, all chains together; seconds are those of each chain.
+    #[serde(default)]
+    pub per_effective_sample: Option<Cost>,
     /// Category → provenance label and source, e.g. `sample` → `paper-model: P3 arXiv 2608.01612`.
     pub provenance: BTreeMap<String, String>,
 }

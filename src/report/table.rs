@@ -2,6 +2,7 @@
 
 use super::many::{dice_cells, sweep_cells, yield_words};
 use crate::record::{CouplingCheck, Established, Metric, RunRecord};
+use crate::sampler::Cost;
 use crate::units::format_si;
 use std::collections::BTreeSet;
 
@@ -168,7 +169,13 @@ pub(super) fn comparison_cells(run: &RunRecord) -> Vec<Vec<String>> {
     rows
 }
 
-/// Energy by category.
+/// A cost's energy by category.
+fn energy_row(name: String, j: &Cost) -> Vec<String> {
+    let all = [j.write, j.sample, j.read, j.host, j.standby];
+    std::iter::once(name).chain(all.map(joules)).collect()
+}
+
+/// Energy by category, of the run and of an effective draw, and the device's time.
 pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
     let mut rows = vec![
         ["energy", "write", "sample", "read", "host", "standby"]
@@ -183,8 +190,16 @@ pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
         if all.iter().all(Option::is_none) && run.card.is_none() {
             continue;
         }
-        let mut row = vec![s.name.clone()];
-        row.extend(all.map(joules));
+        rows.push(energy_row(s.name.clone(), j));
+        if let Some(each) = &s.energy_joules.per_effective_sample {
+            rows.push(energy_row("  per effective draw".to_owned(), each));
+        }
+        let t = &j.seconds;
+        let time =
+            |t: Option<f64>| t.map_or_else(|| "not stated".to_owned(), |t| format_si(t, "s"));
+        let mut row = vec!["  device time".to_owned()];
+        row.extend([t.write, t.sample, t.read, t.host].map(time));
+        row.push("always".to_owned());
         rows.push(row);
     }
     rows

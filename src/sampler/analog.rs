@@ -2,7 +2,8 @@
 
 use super::lower::StiffnessTracker;
 use super::{
-    ChainState, Clamp, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, clamp_mask,
+    ChainState, Clamp, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, Seconds,
+    clamp_mask,
 };
 use crate::dynamics::streams::StreamPosition;
 use crate::dynamics::{
@@ -11,7 +12,7 @@ use crate::dynamics::{
 };
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
-use crate::hardware::{Programmed, Reads, Spent, View};
+use crate::hardware::{Programmed, Reads, View};
 
 /// The scheme that is exact for linear processes at any step.
 const EXACT: &str = "ornstein-uhlenbeck";
@@ -312,18 +313,6 @@ fn fastest_decay(linear: &Linear) -> f64 {
     if fastest > 0.0 { fastest } else { 1.0 }
 }
 
-/// Joules of a run, in the sampler's terms.
-fn cost(spent: Spent, device_seconds: f64) -> Cost {
-    Cost {
-        device_seconds: Some(device_seconds),
-        write: spent.write,
-        sample: spent.sample,
-        read: spent.read,
-        host: spent.host,
-        standby: spent.standby,
-    }
-}
-
 impl<R: Compiled> Sampler for AnalogSampler<R> {
     fn describe(&self) -> Description {
         let step = self.natural_step();
@@ -497,7 +486,8 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
             self.programmed.latency()
         };
         let read_seconds = self.programmed.frame_seconds(draws) + waited;
-        let standing = ledger.standby(chains, read_seconds);
+        let host_seconds = ledger.host_seconds(draws);
+        let standing = ledger.standby(chains, read_seconds + host_seconds.unwrap_or(0.0));
         spent.standby = spent.standby.zip(standing).map(|(a, b)| a + b);
         let t = (1..=draws)
             .map(|k| (burn_in + k * every) as f64 * h * unit)
@@ -511,8 +501,15 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
                 t,
             },
             steps,
-            cost: cost(spent, sampling + read_seconds),
-            read_seconds,
+            cost: Cost::of(
+                spent,
+                Seconds {
+                    write: None,
+                    sample: Some(sampling),
+                    read: Some(read_seconds),
+                    host: host_seconds,
+                },
+            ),
             clip_fraction: recorded.clipped as f64
                 / (steps as f64 * (chains * width) as f64).max(1.0),
             acceptance: None,
@@ -520,14 +517,19 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
         })
     }
 
+    fn written(&self) -> Cost {
+        let seconds = Seconds {
+            write: self.programmed.ledger().write_seconds(),
+            ..Seconds::default()
+        };
+        Cost::of(self.programmed.written(self.ensemble.chains()), seconds)
+    }
+
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
         self.streaming = false;
-        let spent = self.programmed.reprogram(parameters)?;
+        self.programmed.reprogram(parameters)?;
         let model: &Model = self.programmed.model();
         self.stiffness.update(model);
-        Ok(Cost {
-            device_seconds: None,
-            ..cost(spent, 0.0)
-        })
+        Ok(self.written())
     }
 }

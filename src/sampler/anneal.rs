@@ -4,7 +4,7 @@
 //! many times does, and an error of second order in the stretch beside a continuous ramp. Rewriting costs what any write
 //! costs; nothing is read meanwhile.
 
-use super::{Clamp, Cost, Horizon, Phase, Sampler};
+use super::{Clamp, Cost, Horizon, Phase, Sampler, Seconds};
 use crate::energy::Parameters;
 use crate::error::{Error, Result};
 
@@ -124,11 +124,16 @@ pub fn anneal(
         };
         // The last state of a stretch is not read.
         let run = sampler.run(&phase)?;
-        let sampling = |seconds: f64| seconds - run.read_seconds;
-        let run = Cost {
-            device_seconds: run.cost.device_seconds.map(sampling),
+        let seconds = Seconds {
             read: None,
             host: None,
+            ..run.cost.seconds
+        };
+        let run = Cost {
+            device_seconds: seconds.total(),
+            read: None,
+            host: None,
+            seconds,
             ..run.cost
         };
         total = total.plus(written).plus(run);
@@ -136,25 +141,6 @@ pub fn anneal(
     let last = schedule.beta(schedule.duration());
     let written = sampler.reprogram(&scaled(parameters, last, what))?;
     Ok(total.plus(written))
-}
-
-impl Cost {
-    /// Both together; what neither states stays unstated.
-    #[must_use]
-    pub fn plus(self, other: Cost) -> Cost {
-        let sum = |a: Option<f64>, b: Option<f64>| match (a, b) {
-            (None, None) => None,
-            _ => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
-        };
-        Cost {
-            device_seconds: sum(self.device_seconds, other.device_seconds),
-            write: sum(self.write, other.write),
-            sample: sum(self.sample, other.sample),
-            read: sum(self.read, other.read),
-            host: sum(self.host, other.host),
-            standby: sum(self.standby, other.standby),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -225,7 +225,6 @@ pub(super) fn finish(
         },
         steps,
         cost: Cost::default(),
-        read_seconds: 0.0,
         clip_fraction: 0.0,
         acceptance: adjusted.then(|| recorded.accepted as f64 / (chains as f64 * steps as f64)),
         notes: BTreeMap::new(),

@@ -3,6 +3,7 @@
 mod ais;
 mod analog;
 mod anneal;
+mod cost;
 mod digital;
 mod factors;
 mod lower;
@@ -17,6 +18,7 @@ pub use ais::{
 };
 pub use analog::{AnalogSampler, StepRule};
 pub use anneal::{Annealed, Schedule, anneal, scaled};
+pub use cost::{Cost, Seconds};
 pub use digital::{GibbsSampler, LangevinSampler};
 pub use factors::{FactorSampler, conditionals};
 pub use lower::{langevin_process, spin_process, stiffness};
@@ -137,23 +139,6 @@ pub struct Samples {
     pub t: Vec<f64>,
 }
 
-/// Device time and energy spent; `None` is "not stated by the card" or "not a device", never zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// Device seconds.
-    pub device_seconds: Option<f64>,
-    /// Joules by category.
-    pub write: Option<f64>,
-    /// Sampling.
-    pub sample: Option<f64>,
-    /// Reading out.
-    pub read: Option<f64>,
-    /// Host.
-    pub host: Option<f64>,
-    /// Standby.
-    pub standby: Option<f64>,
-}
-
 /// What a phase did.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -163,9 +148,6 @@ pub struct Run {
     pub steps: u64,
     /// Cost of this phase.
     pub cost: Cost,
-    /// Device seconds of `cost` that reading added to the sampling: the frames that the array was held for, and the latency of
-    /// the last read where the chip had stood idle.
-    pub read_seconds: f64,
     /// Fraction of node-steps that hit a rail.
     pub clip_fraction: f64,
     /// Acceptance rate where the method has one.
@@ -203,6 +185,10 @@ pub trait Sampler: Send {
     fn restore(&mut self, state: &ChainState) -> Result<()>;
     /// Runs one phase from the present state, advancing it.
     fn run(&mut self, phase: &Phase) -> Result<Run>;
+    /// What writing the energy into the chips of all chains costs. No run contains it: a chip is written once and runs often.
+    fn written(&self) -> Cost {
+        Cost::default()
+    }
     /// Programs new fields and couplings, on the same graph; returns the cost of writing them.
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost>;
 }

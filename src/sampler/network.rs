@@ -258,7 +258,6 @@ impl Sampler for NetworkSampler {
             },
             steps,
             cost: Cost::default(),
-            read_seconds: 0.0,
             notes: Default::default(),
             clip_fraction: cut.into_inner() as f64
                 / (steps.max(1) as f64 * (self.chains * dim) as f64),

@@ -13,8 +13,8 @@ use crate::experiment::{
 };
 use crate::hardware::card::card;
 use crate::hardware::{
-    CalibrationPlan, Card, Die, Level, Placement, Programmed, Realisation, Scale, Topology,
-    calibrate, program_placed,
+    CalibrationPlan, Card, Die, Kind, Level, Placement, Programmed, Realisation, Scale, Topology,
+    calibrate, program_placed, program_with_auxiliaries,
 };
 use crate::sampler::{
     AnalogSampler, AnnealingSampler, ChainState, FactorSampler, GibbsSampler, Ladder,
@@ -410,6 +410,13 @@ impl Prepared {
             },
             _ => Placement::Native,
         };
+        let products = model.factors().filter(|graph| {
+            let spins = graph.domains().iter().all(|d| *d == Domain::Spin);
+            spins && die.card.kind != Kind::GatedStates && hardware.is_some_and(|h| h.auxiliaries)
+        });
+        if let Some(graph) = products {
+            return program_with_auxiliaries(die, graph, placement);
+        }
         let directed = hardware.map_or(&[][..], |h| &h.directed);
         program_placed(die, model, scale, directed, placement)
     }

@@ -23,6 +23,8 @@ const RHAT_LIMIT: f64 = 1.01;
 /// R-hat up to which a sampler's own agreement is called established: its standard errors come from independent chains
 /// and stay right when a chain has not seen everything, so only the memory of the start must be gone (the older limit).
 const RHAT_LIMIT_OTHERS: f64 = 1.1;
+/// Effective draws from which on agreement or difference is called established: with fewer, standard errors are guesses.
+const LEAST_EFFECTIVE: f64 = 100.0;
 /// p-value below which two laws are called different.
 const P_LIMIT: f64 = 1e-3;
 
@@ -439,26 +441,25 @@ fn verdicts(
             let name = &outcome.record.name;
             let rows: Vec<&Comparison> = comparisons.iter().filter(|c| &c.a == name).collect();
             let p = rows.iter().filter_map(|c| c.p_value).reduce(f64::min)?;
-            let mixed = outcome
-                .record
-                .rhat_max
-                .is_none_or(|r| r <= RHAT_LIMIT_OTHERS);
-            let established = if p < P_LIMIT {
-                Established::Decided(false)
-            } else if mixed {
-                Established::Decided(true)
+            let (rhat, ess) = (outcome.record.rhat_max, outcome.record.ess_min);
+            let mixed = rhat.is_none_or(|r| r <= RHAT_LIMIT_OTHERS);
+            let enough = ess.is_none_or(|n| n >= LEAST_EFFECTIVE);
+            // The p-values are of chains that have mixed: before that, no difference means nothing.
+            let established = if mixed && enough {
+                Established::Decided(p >= P_LIMIT)
             } else {
                 Established::Open(Undecided::Undecided)
             };
-            // A chain mixes as R-hat − 1 ∝ 1/length: that much more would bring it to the limit.
-            let more = outcome
-                .record
-                .rhat_max
-                .zip(outcome.record.device_seconds)
-                .and_then(|(r, seconds)| {
-                    (r > RHAT_LIMIT_OTHERS && p >= P_LIMIT)
-                        .then(|| seconds * ((r - 1.0) / (RHAT_LIMIT_OTHERS - 1.0) - 1.0))
-                });
+            // A chain mixes as R-hat − 1 ∝ 1/length, and effective draws grow as the length: that much more reaches the limits.
+            let longer = |ratio: f64| (ratio > 1.0).then_some(ratio);
+            let by_mixing = rhat.and_then(|r| longer((r - 1.0) / (RHAT_LIMIT_OTHERS - 1.0)));
+            let by_number = ess.and_then(|n| longer(LEAST_EFFECTIVE / n));
+            let longest = by_mixing.into_iter().chain(by_number).reduce(f64::max);
+            let seconds = outcome.record.device_seconds;
+            let more = seconds.zip(longest).map(|(s, ratio)| s * (ratio - 1.0));
+            let number = |x: Option<f64>, digits: usize| {
+                x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"))
+            };
             Some(Verdict {
                 claim: format!(
                     "{name} has the means and covariances of {}, up to its scheme's predicted bias",
@@ -466,7 +467,9 @@ fn verdicts(
                 ),
                 established,
                 evidence: format!(
-                    "smallest p-value {p:.2e}; rms differences {} standard errors",
+                    "smallest p-value {p:.2e}; R-hat {}, {} effective draws (at most {RHAT_LIMIT_OTHERS}, at least {LEAST_EFFECTIVE} to decide); rms differences {} standard errors",
+                    number(rhat, 3),
+                    number(ess, 0),
                     rows.iter()
                         .map(|c| format!("{:.2}", c.value))
                         .collect::<Vec<_>>()

@@ -131,22 +131,6 @@ fn settings(
     }
 }
 
-fn total_with(total: &mut Cost, cost: &Cost) {
-    let pairs = [
-        (&mut total.device_seconds, cost.device_seconds),
-        (&mut total.write, cost.write),
-        (&mut total.sample, cost.sample),
-        (&mut total.read, cost.read),
-        (&mut total.host, cost.host),
-        (&mut total.standby, cost.standby),
-    ];
-    for (sum, value) in pairs {
-        if let Some(value) = value {
-            *sum = Some(sum.unwrap_or(0.0) + value);
-        }
-    }
-}
-
 /// Trains as the experiment says; returns the learned parameters and the record. Continues from the directory's checkpoint.
 pub(super) fn learn(
     prepared: &Prepared,
@@ -195,7 +179,7 @@ pub(super) fn learn(
         let report = trainer.step(&mut *sampler)?;
         session.watch.advance(1);
         last = report.cost;
-        total_with(&mut total, &report.cost);
+        total = total.plus(report.cost);
         if report.update % every == 0 || report.update == train.updates {
             curve.push(TrainingPoint {
                 update: report.update,

@@ -14,7 +14,9 @@ use crate::hardware::{PlacementReport, Programmed};
 use crate::record::{
     Array, CalibrationRecord, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord,
 };
-use crate::sampler::{Annealed, Cost, Description, Horizon, Phase, Run, Sampler, Schedule, anneal};
+use crate::sampler::{
+    Annealed, Cost, Description, Horizon, Phase, Run, Sampler, Schedule, Seconds, anneal,
+};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -139,7 +141,7 @@ impl Prepared {
         sampler: &mut dyn Sampler,
     ) -> Result<Cost> {
         let Some(plan) = &self.experiment.plan.anneal else {
-            return Ok(Cost::default());
+            return Ok(sampler.written());
         };
         let seconds = self.seconds(&plan.over);
         let over = match contender {
@@ -238,6 +240,7 @@ impl Prepared {
         let draws = s.draws as u64;
         let mut record = self.record(&contender, model, &description, &run, draws, metrics)?;
         record.ess_min = measured.ess_min;
+        record.energy_joules.per_effective_sample = measured.ess_min.map(|ess| run.cost.per(ess));
         record.rhat_max = measured.rhat_max;
         record.wall_seconds = wall_seconds;
         Ok(Outcome {
@@ -335,6 +338,10 @@ impl Prepared {
                 if let Some(placed) = programmed.placement() {
                     facts.insert("placement".to_owned(), placement_words(&placed));
                 }
+                if programmed.auxiliaries() > 0 {
+                    let words = programmed.auxiliaries().to_string();
+                    facts.insert("auxiliary spins".to_owned(), words);
+                }
                 programmed.ledger().provenance.clone()
             }
             Contender::Digital(_) => BTreeMap::new(),
@@ -349,6 +356,7 @@ impl Prepared {
             wall_seconds: 0.0,
             energy_joules: EnergyLedger {
                 joules: run.cost,
+                per_effective_sample: None,
                 provenance,
             },
             predicted_bias: description.predicted_bias,
@@ -521,11 +529,7 @@ fn calibration_record(programmed: &Programmed) -> Option<CalibrationRecord> {
         device_seconds: found.device_seconds,
         energy_joules: Cost {
             device_seconds: Some(found.device_seconds),
-            write: found.spent.write,
-            sample: found.spent.sample,
-            read: found.spent.read,
-            host: found.spent.host,
-            standby: found.spent.standby,
+            ..Cost::of(found.spent, Seconds::default())
         },
     })
 }

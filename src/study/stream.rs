@@ -10,7 +10,7 @@ use crate::diagnostics::{
 use crate::energy::{Couplings, MAX_STATES, Model, enumerate_factors};
 use crate::error::{Error, Result};
 use crate::record::{Array, Metric};
-use crate::sampler::{Cost, Horizon, Phase, Run, Sampler, Samples};
+use crate::sampler::{Horizon, Phase, Run, Sampler, Samples};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -162,21 +162,11 @@ fn block_of(phase: &Phase, draws: u64, first: bool) -> Phase {
 
 /// Two runs in a row; the draws are the second's.
 fn joined(before: &Run, then: Run) -> Run {
-    let sum = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
-    let (a, b) = (&before.cost, then.cost);
     let (first, second) = (before.steps as f64, then.steps as f64);
     let mean = |a: f64, b: f64| (a * first + b * second) / (first + second);
     Run {
         steps: before.steps + then.steps,
-        cost: Cost {
-            device_seconds: sum(a.device_seconds, b.device_seconds),
-            write: sum(a.write, b.write),
-            sample: sum(a.sample, b.sample),
-            read: sum(a.read, b.read),
-            host: sum(a.host, b.host),
-            standby: sum(a.standby, b.standby),
-        },
-        read_seconds: before.read_seconds + then.read_seconds,
+        cost: before.cost.plus(then.cost),
         clip_fraction: mean(before.clip_fraction, then.clip_fraction),
         acceptance: before
             .acceptance

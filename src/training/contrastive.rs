@@ -126,21 +126,6 @@ fn statistics(values: &[f64], nodes: usize, edges: &[(usize, usize)]) -> Paramet
     }
 }
 
-/// Adds device time and joules; unknown plus known stays what is known.
-fn add(total: &mut Cost, cost: &Cost) {
-    let sum = |a: &mut Option<f64>, b: Option<f64>| {
-        if let Some(b) = b {
-            *a = Some(a.unwrap_or(0.0) + b);
-        }
-    };
-    sum(&mut total.device_seconds, cost.device_seconds);
-    sum(&mut total.write, cost.write);
-    sum(&mut total.sample, cost.sample);
-    sum(&mut total.read, cost.read);
-    sum(&mut total.host, cost.host);
-    sum(&mut total.standby, cost.standby);
-}
-
 impl Trainer {
     /// Trains the energy with the given start and graph (`edges`, in parameter order) on `rows` of the first nodes.
     ///
@@ -400,7 +385,7 @@ impl Trainer {
                 values,
             }),
         })?;
-        add(cost, &run.cost);
+        *cost = cost.plus(run.cost);
         // What was read, not what the device holds: training sees the chip through its readout.
         Ok(run.samples.x.iter().map(|&v| f64::from(v)).collect())
     }

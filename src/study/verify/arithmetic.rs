@@ -34,7 +34,7 @@ pub(super) fn measure(bench: &Bench<'_>, quantity: &str, e: &Expectation) -> Res
                 .run(1, nodes as usize, 0.0, 1.0, (nodes * uses) as u64)
                 .read
         }
-        "write_energy" => ledger.write(nodes as u64).write,
+        "write_energy" => ledger.write(1, nodes as usize).write,
         "read_time" => card
             .get("readout.frame_time")
             .map(|t| t * at("frames", 1.0)),
