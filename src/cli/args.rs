@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// Fabricate and simulate each card and check what its datasheet claims: claim, expected, measured, verdict.
     #[command(
-        after_help = "Example: thermochip verify lc_spu_8\n         thermochip verify my_chip.toml --json\nExit status: 0 every claim holds, 1 one does not."
+        after_help = "Example: thermochip verify lc_spu_8\n         thermochip verify my_chip.toml --json\n         thermochip verify rc_gaussian --corner FF --temperature \"350 K\"\nExit status: 0 every claim holds, 1 one does not."
     )]
     Verify {
         /// Names of cards, or card files (.toml); without any, all shipped cards.
@@ -55,6 +55,15 @@ pub enum Command {
         /// Seed of the simulations.
         #[arg(long, value_name = "S", default_value_t = 0)]
         seed: u64,
+        /// Process corner of the dies (TT, FF, SS, FS, SF), where the card states it: which claims does it move?
+        #[arg(long, value_name = "CORNER")]
+        corner: Option<String>,
+        /// Actual temperature of the dies, e.g. "350 K"; the program keeps the card's.
+        #[arg(long, value_name = "T")]
+        temperature: Option<String>,
+        /// Another design: a parameter of the card, e.g. --set "physics.tau=80 ns"; may be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
     },
     /// Simulate one hardware sampling run, or a SPICE netlist (.cir).
     #[command(

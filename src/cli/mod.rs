@@ -55,8 +55,16 @@ fn execute(command: &Command, common: &Common) -> Result<bool> {
             .build_global();
     }
     match command {
-        Command::Verify { names, seed } => {
-            return verify::verify(names, *seed, common.json, common.quiet);
+        Command::Verify {
+            names,
+            seed,
+            corner,
+            temperature,
+            set,
+        } => {
+            let conditions = verify::conditions(corner.clone(), temperature.as_deref())?;
+            let cards = verify::cards(names, set)?;
+            return verify::verify(&cards, &conditions, *seed, common.json, common.quiet);
         }
         Command::Models { name } => models::show(name.as_deref(), common.json),
         Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),

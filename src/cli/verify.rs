@@ -4,29 +4,68 @@ use super::{progress, write_out};
 use crate::error::{Error, Result};
 use crate::hardware::card::{Card, card, names};
 use crate::hardware::datasheet::Quantity;
-use crate::study::{self, Checked, Session, Verdict};
-use crate::units::format_digits;
+use crate::study::{self, Checked, Conditions, Session, Verdict};
+use crate::units::{Dimension, format_digits, parse};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Checks the cards named (all of them when none is) and prints the table; whether every claim holds.
-pub(super) fn verify(wanted: &[String], seed: u64, json: bool, quiet: bool) -> Result<bool> {
-    let cards = if wanted.is_empty() {
+/// The conditions that the options state.
+pub(super) fn conditions(corner: Option<String>, temperature: Option<&str>) -> Result<Conditions> {
+    let kelvins = temperature.map(|text| {
+        let kelvins = parse(text, Dimension::Temperature).map_err(|e| e.at("--temperature"))?;
+        if kelvins > 0.0 {
+            return Ok(kelvins);
+        }
+        let expected = "a positive temperature";
+        Err(Error::invalid(
+            "--temperature",
+            format!("\"{text}\""),
+            expected,
+        ))
+    });
+    Ok(Conditions {
+        corner,
+        temperature: kelvins.transpose()?,
+    })
+}
+
+/// The cards named, all of them when none is, with the parameters that are `set` (KEY=VALUE).
+pub(super) fn cards(wanted: &[String], set: &[String]) -> Result<Vec<Card>> {
+    let mut cards = if wanted.is_empty() {
         names().into_iter().map(card).collect::<Result<Vec<_>>>()?
     } else {
-        wanted
-            .iter()
-            .map(|name| find(name))
-            .collect::<Result<_>>()?
+        let found = wanted.iter().map(|name| find(name));
+        found.collect::<Result<_>>()?
     };
+    for text in set {
+        let Some((key, value)) = text.split_once('=') else {
+            let expected = "KEY=VALUE, e.g. \"physics.tau=80 ns\"";
+            return Err(Error::invalid("--set", format!("\"{text}\""), expected));
+        };
+        for card in &mut cards {
+            card.override_parameter(key.trim(), value.trim())
+                .map_err(|e| e.under("--set"))?;
+        }
+    }
+    Ok(cards)
+}
+
+/// Checks the cards and prints the table; whether every claim holds.
+pub(super) fn verify(
+    cards: &[Card],
+    conditions: &Conditions,
+    seed: u64,
+    json: bool,
+    quiet: bool,
+) -> Result<bool> {
     let terminal = Arc::new(progress::Terminal::new(quiet));
     let session = Session {
         watch: terminal,
         interrupted: progress::interrupt_flag(),
     };
     let mut all = Vec::new();
-    for card in &cards {
-        let checked = study::verify(card, seed, &session)?;
+    for card in cards {
+        let checked = study::verify(card, conditions, seed, &session)?;
         if !json && !quiet {
             write_out(table(card, &checked));
         }

@@ -12,7 +12,8 @@ pub fn virial_beta(virial: &[f64], dim: usize) -> (f64, f64) {
 
 /// Maximum pseudo-likelihood β of spins: solves Σ s f (1 − tanh(β s f)) = 0, with s and its local field f at β = 1.
 ///
-/// `spins` and `fields` are chain-major and aligned; the standard error is the sandwich over `chains` independent chains.
+/// `spins` and `fields` are chain-major and aligned; the standard error is the sandwich over `chains` independent chains. NaN where
+/// the draws have no β: every field is zero, or every spin lies along (or against) its own.
 pub fn pseudo_likelihood_beta(spins: &[f64], fields: &[f64], chains: usize) -> (f64, f64) {
     let aligned: Vec<f64> = spins.iter().zip(fields).map(|(s, f)| s * f).collect();
     let score = |beta: f64, a: f64| a * (1.0 - (beta * a).tanh());
@@ -22,6 +23,10 @@ pub fn pseudo_likelihood_beta(spins: &[f64], fields: &[f64], chains: usize) -> (
             .map(|a| (a / (beta * a).cosh()).powi(2))
             .sum()
     };
+    let separable = aligned.iter().all(|&a| a >= 0.0) || aligned.iter().all(|&a| a <= 0.0);
+    if separable {
+        return (f64::NAN, f64::NAN);
+    }
     let mut beta: f64 = 1.0;
     for _ in 0..100 {
         let total: f64 = aligned.iter().map(|&a| score(beta, a)).sum();
@@ -113,13 +118,8 @@ pub fn pseudo_likelihood_betas(
     let column = |values: &[f64], node: usize| -> Vec<f64> {
         values.iter().skip(node).step_by(nodes).copied().collect()
     };
-    let of_node = |node: usize| {
-        let (s, f) = (column(spins, node), column(fields, node));
-        if f.iter().all(|&f| f == 0.0) {
-            return (f64::NAN, f64::NAN);
-        }
-        pseudo_likelihood_beta(&s, &f, chains)
-    };
+    let of_node =
+        |node: usize| pseudo_likelihood_beta(&column(spins, node), &column(fields, node), chains);
     (0..nodes).map(of_node).collect()
 }
 
@@ -129,6 +129,16 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_distr::{Distribution, StandardNormal};
     use rand_pcg::Pcg32;
+
+    /// Spins that never leave their fields' side have no β, however many there are.
+    #[test]
+    fn frozen_spins_have_no_temperature() {
+        let (s, f) = ([1.0, -1.0, 1.0, 1.0], [0.3, -0.2, 0.5, 0.0]);
+        assert!(pseudo_likelihood_beta(&s, &f, 2).0.is_nan());
+        assert!(pseudo_likelihood_beta(&s, &[0.0; 4], 2).0.is_nan());
+        let flipped = [1.0, -1.0, -1.0, 1.0];
+        assert!(pseudo_likelihood_beta(&flipped, &f, 2).0.is_finite());
+    }
 
     /// Both estimators recover β = 1.3 within 5 standard errors (6e-7 each), and reject β = 1.
     #[test]

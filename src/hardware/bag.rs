@@ -1,6 +1,7 @@
 //! Chips that are a bag of separate elements behind a host: which element holds an energy, and on what terms.
 //!
-//! Modes, mixtures and categories run alone, on the element that has them. Coupled spins go through the host: it reads the
+//! Modes, mixtures and categories run alone, on the element that has them; factors of several variables are the host's
+//! (`hosted`). Coupled spins go through the host: it reads the
 //! p-bits of one colour, computes the inputs of the next and writes them, one round trip per colour (block Gibbs whose draws
 //! are the p-bits'; a p-bit that flips much faster than the round trip forgets its old value).
 
@@ -41,11 +42,22 @@ pub(super) fn element(die: &Die, model: &Model) -> Result<Die> {
                         follow their currents";
         return Err(Error::invalid("hardware.model", value, expected));
     }
-    let held = |name: &String| card(name).ok().filter(|c| c.kind == kind);
-    let Some(mut element) = bag.components.iter().find_map(held) else {
+    part(die, kind)?.ok_or_else(|| {
         let value = format!("\"{}\" for this energy", bag.name);
         let expected = format!("an energy of its elements: {}", bag.components.join(", "));
-        return Err(Error::invalid("hardware.model", value, expected));
+        Error::invalid("hardware.model", value, expected)
+    })
+}
+
+/// The die of the bag's elements of one kind, if it has any.
+///
+/// # Errors
+/// An element that cannot have the bag's parameters.
+pub(super) fn part(die: &Die, kind: Kind) -> Result<Option<Die>> {
+    let bag = &die.card;
+    let held = |name: &String| card(name).ok().filter(|c| c.kind == kind);
+    let Some(mut element) = bag.components.iter().find_map(held) else {
+        return Ok(None);
     };
     for key in OWN {
         adopt(&mut element, bag, key, key);
@@ -58,7 +70,7 @@ pub(super) fn element(die: &Die, model: &Model) -> Result<Die> {
     }
     let mut found = die.clone();
     found.card = element;
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// Takes a parameter of the bag over into the element, label and source included.

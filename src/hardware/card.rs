@@ -56,6 +56,11 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("physics", "select_tau", Dimension::Time),
     ("physics", "skew", Dimension::Voltage),
     ("physics", "wire_capacitance", Dimension::Capacitance),
+    // Swing of a neighbour's signal on those wires.
+    ("physics", "signal_swing", Dimension::Voltage),
+    // τ = τ_a e^Δ of a magnet that thermal noise flips: τ_a, and Δ, its barrier over kT at the card's temperature.
+    ("physics", "attempt_time", Dimension::Time),
+    ("physics", "barrier", Dimension::Number),
     ("physics", "critical_current", Dimension::Current),
     ("physics", "supply", Dimension::Voltage),
     ("physics", "cell_capacitance", Dimension::Capacitance),
@@ -111,9 +116,13 @@ const PARAMETERS: &[(&str, &str, Dimension)] = &[
     ("costs", "host_time", Dimension::Time),
 ];
 
+/// Most states of a category of gated elements (US 2026/0031800).
+const MOST_STATES: f64 = 8.0;
+
 /// Parameters that must be above zero; the others must be zero or more.
 const POSITIVE: &[&str] = &[
     "capacitance",
+    "attempt_time",
     "tau",
     "noise_temperature",
     "phase",
@@ -437,8 +446,47 @@ impl Card {
                 ));
             }
         }
+        card.check_barrier()?;
         card.check_readout()?;
         Ok(card)
+    }
+
+    /// Whether a category has as many states as gated elements are known to make.
+    fn check_states(&self) -> Result<()> {
+        let states = self.get("limits.states");
+        match states.filter(|s| s.fract() != 0.0 || !(2.0..=MOST_STATES).contains(s)) {
+            Some(states) => {
+                let expected = format!("a whole number of states from 2 to {MOST_STATES}");
+                Err(Error::invalid("limits.states", states, expected))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the attempt time and the barrier give the time constant that the card states.
+    fn check_barrier(&self) -> Result<()> {
+        let stated = (
+            self.get("physics.attempt_time"),
+            self.get("physics.barrier"),
+        );
+        let (attempt, barrier) = match stated {
+            (Some(attempt), Some(barrier)) => (attempt, barrier),
+            (None, None) => return Ok(()),
+            _ => {
+                let expected = "physics.attempt_time and physics.barrier, or neither";
+                return Err(Error::invalid("physics.barrier", "one of two", expected));
+            }
+        };
+        let (tau, wanted) = (self.required("physics.tau"), attempt * barrier.exp());
+        if (tau / wanted - 1.0).abs() > 0.01 {
+            let expected = format!(
+                "attempt_time e^barrier, {}, to within 1 %",
+                crate::units::format_si(wanted, "s")
+            );
+            let value = crate::units::format_si(tau, "s");
+            return Err(Error::invalid("physics.tau", value, expected));
+        }
+        Ok(())
     }
 
     fn put(&mut self, key: &str, mut parameter: Parameter) -> Result<()> {
@@ -450,7 +498,7 @@ impl Card {
             parameter.si = si(key, &parameter)?;
         }
         self.parameters.insert(key.to_owned(), parameter);
-        Ok(())
+        self.check_states()
     }
 
     /// Whether this kind of chip can have its readout's offset, noise and swing.

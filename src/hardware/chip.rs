@@ -2,6 +2,7 @@
 
 use super::dac::Dac;
 use super::die::Die;
+use super::hosted::Hosted;
 use super::placement::PlacementReport;
 use super::program::{Realisation, Realised};
 use super::readout::Readout;
@@ -93,6 +94,11 @@ pub(super) trait Chip: Debug + Send + Sync {
     /// What is asked of the elements for an energy of these parameters, in the order of [`Self::realised`].
     fn on_elements(&self, parameters: Parameters) -> Parameters {
         parameters
+    }
+
+    /// What a host does with separate elements, where it wires them.
+    fn hosted(&self) -> Option<&Hosted> {
+        None
     }
 
     /// Spins that stand for products and are not read.

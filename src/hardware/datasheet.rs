@@ -116,6 +116,28 @@ pub const QUANTITIES: &[Quantity] = &[
         "(1 + ρ)/(1 − ρ) for bits taken every τ",
     ),
     quantity(
+        "array_correlation",
+        Dimension::Number,
+        &[
+            ("nodes", Dimension::Number),
+            ("coupling", Dimension::Number),
+            ("lag", Dimension::Time),
+        ],
+        "autocorrelation of the magnetisation of a ring (a row where the topology has no ring) with coupling J, a lag apart",
+    ),
+    quantity(
+        "offset_spread",
+        Dimension::Voltage,
+        &[],
+        "rms over sites of dice of the mean voltage of nodes in E = x²/2",
+    ),
+    quantity(
+        "noise_spread",
+        Dimension::Number,
+        &[],
+        "rms over sites of dice of the relative difference of a node's ⟨x²⟩ from their mean, E = x²/2",
+    ),
+    quantity(
         "category_probability",
         Dimension::Number,
         &[
@@ -185,6 +207,12 @@ pub const QUANTITIES: &[Quantity] = &[
         "of the wires to a node's neighbours: 4 c Σ√(a² + b²), c that of one pitch",
     ),
     quantity(
+        "wire_energy",
+        Dimension::Energy,
+        &[("swing", Dimension::Voltage)],
+        "½CV² of those wires at a swing, the card's where none is given",
+    ),
+    quantity(
         "sample_rate",
         Dimension::Frequency,
         &[],
@@ -193,26 +221,30 @@ pub const QUANTITIES: &[Quantity] = &[
     quantity(
         "sample_energy",
         Dimension::Energy,
-        &[("nodes", Dimension::Number), ("samples", Dimension::Number)],
-        "the ledger's sampling energy of a run",
+        &[
+            ("nodes", Dimension::Number),
+            ("samples", Dimension::Number),
+            ("chains", Dimension::Number),
+        ],
+        "sampling energy that a run of free elements is billed",
     ),
     quantity(
         "read_energy",
         Dimension::Energy,
         &[("nodes", Dimension::Number), ("reads", Dimension::Number)],
-        "the ledger's reading energy of a run",
+        "reading energy that a run of free elements is billed",
     ),
     quantity(
         "write_energy",
         Dimension::Energy,
         &[("nodes", Dimension::Number)],
-        "the ledger's energy of writing so many values",
+        "energy that writing so many nodes is billed",
     ),
     quantity(
         "read_time",
         Dimension::Time,
         &[("frames", Dimension::Number)],
-        "time to read so many frames",
+        "device time of reading so many frames of one element",
     ),
     quantity(
         "sweep_time",

@@ -130,6 +130,13 @@ impl Die {
         self.supply.map_or(1.0, |s| s.gain) / self.temperature_ratio
     }
 
+    /// Flip time over the one at the card's temperature: e^{Δ (T_card/T − 1)} of magnets with a barrier Δ kT_card; 1 of cards that
+    /// do not say how theirs depends on it.
+    pub(super) fn slower_when_cold(&self) -> f64 {
+        let barrier = self.card.get("physics.barrier").unwrap_or(0.0);
+        (barrier * (1.0 / self.temperature_ratio - 1.0)).exp()
+    }
+
     /// What a parameter of the card really is on this die: its corner's value.
     pub fn actual(&self, key: &str) -> f64 {
         let value = self.card.at_corner(self.corner.as_deref(), key);

@@ -74,8 +74,7 @@ impl GatedChip {
         let mut logits: Vec<Vec<f64>> = self.states.iter().map(|&k| vec![0.0; k]).collect();
         for (f, factor) in self.graph.factors().iter().enumerate() {
             let ([node], []) = (&factor.nodes[..], &factor.spins[..]) else {
-                let expected =
-                    "factors of one category each: this chip has no couplers between them";
+                let expected = "factors of one category each: this chip has no couplers between them (the host of \"x0_test_chip\" wires them)";
                 let field = format!("energy.factors[{f}]");
                 let value = format!("{:?}", factor.variables().collect::<Vec<_>>());
                 return Err(Error::invalid(field, value, expected));

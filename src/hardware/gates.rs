@@ -5,14 +5,13 @@
 //! metastable elements).
 
 /// Inputs I_k of the K − 1 gates that choose with `probabilities` (K ≥ 2 positive numbers; their sum does not matter).
-pub(super) fn inputs(probabilities: &[f64]) -> Vec<f64> {
+pub(super) fn inputs(probabilities: &[f64]) -> impl Iterator<Item = f64> + '_ {
     let mut rest: f64 = probabilities.iter().sum();
     let gates = probabilities.len().saturating_sub(1);
-    let input = |&p: &f64| {
+    probabilities[..gates].iter().map(move |&p| {
         rest -= p;
         0.5 * (p / rest.max(f64::MIN_POSITIVE)).ln()
-    };
-    probabilities[..gates].iter().map(input).collect()
+    })
 }
 
 /// The probabilities that gates with these inputs choose with.
@@ -43,7 +42,7 @@ mod tests {
             weights in proptest::collection::vec(1e-3..10.0f64, 2..8),
         ) {
             let total: f64 = weights.iter().sum();
-            for (p, w) in probabilities(&inputs(&weights)).iter().zip(&weights) {
+            for (p, w) in probabilities(&inputs(&weights).collect::<Vec<_>>()).iter().zip(&weights) {
                 prop_assert!((p - w / total).abs() < 1e-9);
             }
         }

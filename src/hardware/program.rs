@@ -9,6 +9,7 @@ use super::die::{Die, Level};
 use super::divergence::Divergence;
 use super::flux::FluxChip;
 use super::gated::GatedChip;
+use super::hosted::{self, Hosted, HostedChip};
 use super::injected::InjectedChip;
 use super::latch::LatchChip;
 use super::ledger::{Ledger, Spent};
@@ -143,6 +144,24 @@ pub fn program_placed(
     directed: &[(usize, usize, f64)],
     placement: Placement,
 ) -> Result<Programmed> {
+    if let (Kind::Bag, Model::Factors(graph)) = (die.card.kind, model)
+        && hosted::needs_host(graph)
+    {
+        if !directed.is_empty() {
+            let expected = "no directed couplings: the host takes factors";
+            return Err(Error::invalid(
+                "hardware.directed",
+                directed.len(),
+                expected,
+            ));
+        }
+        return Ok(Programmed {
+            chip: Box::new(HostedChip::new(die, graph)?),
+            model: model.clone(),
+            ledger: Ledger::new(&die.card),
+            die: die.clone(),
+        });
+    }
     if die.card.kind == Kind::Bag {
         let element = bag::element(die, model)?;
         let mut programmed = program_placed(&element, model, scale, directed, placement)?;
@@ -604,6 +623,11 @@ impl Programmed {
     /// What is asked of the elements.
     pub(super) fn asked(&self) -> Parameters {
         self.chip.on_elements(self.model.parameters())
+    }
+
+    /// What a host does with separate elements, where it wires them.
+    pub fn hosted(&self) -> Option<&Hosted> {
+        self.chip.hosted()
     }
 
     /// Spins that stand for products and are not read.

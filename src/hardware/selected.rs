@@ -51,7 +51,6 @@ impl SelectedChip {
         let weights: Vec<f64> = components.iter().map(|c| c.weight).collect();
         let sigma = die.spread("weight", "nonidealities.weight_sigma");
         let field: Vec<f64> = gates::inputs(&weights)
-            .into_iter()
             .zip(0u64..)
             .map(|(input, gate)| {
                 (input + 0.5 * sigma * die.deviate(WEIGHT, gate)) / die.temperature_ratio

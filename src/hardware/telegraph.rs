@@ -76,7 +76,9 @@ impl TelegraphChip {
         // Logit per volt is 1000 × (logit per mV); the logit is 2I.
         let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
         let supply = die.supply;
-        let slow = die.actual("physics.tau") / tau * supply.map_or(1.0, |s| s.slower);
+        let slow = die.actual("physics.tau") / tau
+            * supply.map_or(1.0, |s| s.slower)
+            * die.slower_when_cold();
         let spread = die.spread("tau", "nonidealities.tau_sigma");
         let own_tau = die
             .sites(TAU, n)

@@ -41,6 +41,9 @@ pub struct SamplerRecord {
     pub ess_min: Option<f64>,
     /// Largest split R-hat over nodes.
     pub rhat_max: Option<f64>,
+    /// (node, β, standard error): effective inverse temperature node by node, where a node has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_beta: Vec<(usize, f64, f64)>,
     /// Device seconds of one run (all chains in parallel on as many dies).
     pub device_seconds: Option<f64>,
     /// Wall seconds.

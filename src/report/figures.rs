@@ -53,9 +53,42 @@ pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     figures.extend(landscapes(directory, run));
     figures.extend(moments(directory, run));
     figures.extend(probabilities(directory, run));
+    figures.extend(node_temperatures(run));
     figures.extend(coupling_check(run));
     figures.extend(run.charts.iter().map(chart));
     figures
+}
+
+/// Largest standard error of a node's β that is drawn, and the most samplers and nodes that are.
+const DRAWN_ERROR: f64 = 0.5;
+const MOST_SAMPLERS: usize = 6;
+const MOST_NODES: usize = 256;
+
+/// Effective inverse temperature node by node.
+fn node_temperatures(run: &RunRecord) -> Option<Figure> {
+    let told = run.samplers.iter().filter(|s| s.node_beta.len() > 1);
+    let samplers: Vec<_> = told.take(MOST_SAMPLERS).collect();
+    if samplers.is_empty() {
+        return None;
+    }
+    let mut plot = Plot::new(
+        "Effective temperature node by node",
+        "node",
+        "β of the node",
+    );
+    plot.width = 720.0;
+    for (k, sampler) in samplers.iter().enumerate() {
+        // Side by side, so that error bars do not hide each other.
+        let shift = 0.6 * ((k as f64 + 0.5) / samplers.len() as f64 - 0.5);
+        let good = sampler.node_beta.iter().filter(|b| b.2 <= DRAWN_ERROR);
+        let points = good
+            .take(MOST_NODES)
+            .map(|&(i, beta, se)| (i as f64 + shift, beta, 0.0, se));
+        plot.series
+            .push((sampler.name.clone(), Mark::Points(points.collect())));
+    }
+    let caption = "1 where a node samples the energy that was programmed: 1/⟨x ∂E/∂x⟩ of real variables, pseudo-likelihood of spins. A bar is one standard error; nodes with errors above 0.5 are left out.";
+    Some(figure("node-temperatures", caption, plot.render()))
 }
 
 /// A study's own figure.

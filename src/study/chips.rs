@@ -17,8 +17,8 @@ use crate::hardware::{
     calibrate, program_placed, program_with_auxiliaries,
 };
 use crate::sampler::{
-    AnalogSampler, AnnealingSampler, ChainState, FactorSampler, GibbsSampler, Ladder,
-    LangevinSampler, Method, Sampler, StepRule, TemperingSampler,
+    AnalogSampler, AnnealingSampler, ChainState, FactorSampler, GibbsSampler, HostedSampler,
+    Ladder, LangevinSampler, Method, Sampler, StepRule, TemperingSampler,
 };
 use crate::units::{Dimension, parse};
 use rand::RngExt;
@@ -478,6 +478,12 @@ impl Prepared {
         tolerance: f64,
     ) -> Result<Box<dyn Sampler>> {
         let plan = &self.experiment.plan;
+        if programmed.hosted().is_some() {
+            let origin = self.origin(ANALOG + domain);
+            return Ok(Box::new(HostedSampler::new(
+                programmed, chains, origin, follow,
+            )?));
+        }
         let rule = match plan.step.as_str() {
             "auto" => StepRule::Auto(tolerance),
             time => StepRule::Seconds(self.seconds(time)),

@@ -49,6 +49,18 @@ fn empty_record(prepared: &Prepared, command: &str) -> RunRecord {
     }
 }
 
+/// How each die was programmed, and a warning where a value did not fit.
+fn note_programs(prepared: &Prepared, model: &Model, record: &mut RunRecord) -> Result<()> {
+    record.program = program_records(prepared, model)?;
+    for program in record.program.iter().filter(|p| p.clipped > 0) {
+        let (name, clipped) = (&program.sampler, program.clipped);
+        record.warnings.push(format!(
+            "{name}: {clipped} of the energy's couplings and fields are beyond the card's range (limits.coupling_max, limits.field_max) and were clipped"
+        ));
+    }
+    Ok(())
+}
+
 fn write_parameters(model: &Model, prepared: &Prepared, directory: &RunDirectory) -> Result<()> {
     let parameters = model.parameters();
     let pairs: Vec<f64> = edges(model)
@@ -141,7 +153,7 @@ pub fn train(
 ) -> Result<RunRecord> {
     let mut record = empty_record(prepared, "train");
     let model = trained_model(prepared, directory, session, &mut record)?;
-    record.program = program_records(prepared, &model)?;
+    note_programs(prepared, &model, &mut record)?;
     directory.write_run(&record)?;
     Ok(record)
 }
@@ -172,7 +184,7 @@ pub fn run(prepared: &Prepared, directory: &RunDirectory, session: &Session) -> 
     }
     only.trajectories(&model, directory, session)?;
     write_landscape(&model, directory)?;
-    record.program = program_records(&only, &model)?;
+    note_programs(&only, &model, &mut record)?;
     add_dice(&only, &mut record);
     directory.write_run(&record)?;
     Ok(record)
@@ -193,7 +205,7 @@ pub fn compare(
         training.coupling_check = cross_check(prepared, session)?;
     }
     write_parameters(&model, prepared, directory)?;
-    record.program = program_records(prepared, &model)?;
+    note_programs(prepared, &model, &mut record)?;
 
     let sampled = prepared.experiment.plan.record != "none";
     let contenders = prepared.contenders().into_iter().filter(|_| sampled);
@@ -220,29 +232,36 @@ pub fn compare(
         }
         None => Vec::new(),
     };
-    let mut compared: Vec<(usize, Vec<Comparison>, Outcome)> = Vec::new();
+    let products = |outcome: &Outcome| moments_against(prepared, &model, outcome);
+    let mut compared = Vec::new();
     for mut outcome in outcomes {
-        let rows = judge(&mut outcome);
-        compared.push((order(&outcome.contender), rows, outcome));
+        let rows: Vec<Comparison> = judge(&mut outcome);
+        let products = products(&outcome);
+        compared.push((order(&outcome.contender), rows, products, outcome));
     }
     for contender in dice {
         let mut outcome = free_run(contender, &mut record)?;
         let rows = judge(&mut outcome);
+        let products = products(&outcome);
         outcome.run.samples.x = Vec::new();
-        compared.push((order(&outcome.contender), rows, outcome));
+        compared.push((order(&outcome.contender), rows, products, outcome));
     }
     compared.sort_by_key(|c| c.0);
-    let mut outcomes = Vec::new();
-    for (_, rows, outcome) in compared {
+    let (mut outcomes, mut of_products) = (Vec::new(), Vec::new());
+    for (_, rows, products, outcome) in compared {
         record.comparisons.extend(rows);
+        of_products.push(products);
         outcomes.push(outcome);
     }
     if let Some(reference) = &reference {
         let told = verdicts(&outcomes, reference, &record.comparisons);
         record.verdicts.extend(told);
     }
-    for outcome in &outcomes {
-        moments_against(prepared, &model, outcome, &mut record);
+    for (outcome, products) in outcomes.iter().zip(of_products) {
+        if let Some((compared, told)) = products {
+            record.comparisons.push(compared);
+            record.verdicts.push(told);
+        }
         record
             .comparisons
             .extend(partition_against(&model, outcome));
@@ -394,10 +413,14 @@ fn partition_against(model: &Model, outcome: &Outcome) -> Option<Comparison> {
 }
 
 /// `plan.moments` of a sampler against their exact values, where there are any: a comparison and a claim.
-fn moments_against(prepared: &Prepared, model: &Model, outcome: &Outcome, record: &mut RunRecord) {
+fn moments_against(
+    prepared: &Prepared,
+    model: &Model,
+    outcome: &Outcome,
+) -> Option<(Comparison, Verdict)> {
     let products = prepared.products();
     if products.is_empty() {
-        return;
+        return None;
     }
     let samples = &outcome.run.samples;
     let held = match (&prepared.held, model.factors()) {
@@ -405,12 +428,10 @@ fn moments_against(prepared: &Prepared, model: &Model, outcome: &Outcome, record
         _ => Some(Vec::new()),
     };
     let exact = held.and_then(|held| stream::against_exact(model, &products, samples, &held));
-    let Some((rms, largest, count)) = exact else {
-        return;
-    };
+    let (rms, largest, count) = exact?;
     let name = &outcome.record.name;
     let p = (2.0 * count as f64 * Normal::standard().sf(largest)).min(1.0);
-    record.comparisons.push(Comparison {
+    let compared = Comparison {
         a: name.clone(),
         b: "exact".to_owned(),
         metric: "moment_error".to_owned(),
@@ -418,15 +439,16 @@ fn moments_against(prepared: &Prepared, model: &Model, outcome: &Outcome, record
         se: None,
         predicted_bias: None,
         p_value: Some(p),
-    });
-    record.verdicts.push(Verdict {
+    };
+    let told = Verdict {
         claim: format!("{name} has the exact means of plan.moments"),
         established: Established::Decided(p >= P_LIMIT),
         evidence: format!(
             "{count} products, rms difference {rms:.2} standard errors, largest {largest:.2}, p-value {p:.2e}"
         ),
         more_device_seconds_needed: None,
-    });
+    };
+    Some((compared, told))
 }
 
 /// One claim per sampler: that its law is the reference's, once the predicted bias is taken off.

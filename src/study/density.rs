@@ -340,6 +340,7 @@ fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
         metrics,
         ess_min: None,
         rhat_max: None,
+        node_beta: Vec::new(),
         device_seconds: None,
         wall_seconds: runs.iter().map(|r| r.wall).sum(),
         energy_joules: EnergyLedger::default(),

@@ -27,6 +27,8 @@ pub struct Measured {
     pub free: Vec<usize>,
     /// Effective inverse temperature and its standard error.
     pub beta: (f64, f64),
+    /// The same of each free node, where the energy is of spins or differentiable; NaN where a node has none.
+    pub betas: Vec<(f64, f64)>,
     /// Smallest effective sample size over free nodes; `None` where chains are held at different values.
     pub ess_min: Option<f64>,
     /// Largest split R-hat over free nodes; `None` with fewer than four draws per chain.
@@ -66,8 +68,8 @@ impl Measured {
             .collect();
         let column = |k: usize| per_draw.iter().map(|q| q[k]).collect::<Vec<f64>>();
         let energy = column(0);
-        let beta = if let Some(graph) = model.factors() {
-            factor_beta(graph, samples, &free)
+        let (beta, betas) = if let Some(graph) = model.factors() {
+            (factor_beta(graph, samples, &free), Vec::new())
         } else if let Some(spins) = model.discrete() {
             let fields: Vec<f64> = samples
                 .x
@@ -80,13 +82,17 @@ impl Measured {
                 })
                 .collect();
             let values = select(samples, &free);
-            diagnostics::pseudo_likelihood_beta(&values, &fields, chains)
+            (
+                diagnostics::pseudo_likelihood_beta(&values, &fields, chains),
+                diagnostics::pseudo_likelihood_betas(&values, &fields, chains, free.len()),
+            )
         } else {
             let virial: Vec<f64> = column(1)
                 .chunks(draws)
                 .map(|c| c.iter().sum::<f64>() / draws as f64)
                 .collect();
-            diagnostics::virial_beta(&virial, free.len())
+            let whole = diagnostics::virial_beta(&virial, free.len());
+            (whole, node_virial_betas(model, samples, &free))
         };
 
         let (values, width) = features(model, samples, &free);
@@ -128,26 +134,31 @@ impl Measured {
             moments: diagnostics::moments(&values, chains, draws, width),
             free,
             beta,
+            betas,
             ess_min,
             rhat_max,
         }
     }
 
+    /// (node, β, standard error) of the nodes that have a β.
+    pub fn node_beta(&self) -> Vec<(usize, f64, f64)> {
+        let nodes = self.free.iter().zip(&self.betas);
+        let found = nodes.map(|(&i, &(beta, se))| (i, beta, se));
+        found
+            .filter(|b| b.1.is_finite() && b.2.is_finite())
+            .collect()
+    }
+
     /// The metrics every sampler has: mean energy, β_eff, clip fraction.
     pub fn metrics(&self, run: &Run) -> BTreeMap<String, Metric> {
-        let mut metrics = BTreeMap::from([
-            (
-                "mean_energy".to_owned(),
-                mean_over_chains(&self.energy, run.samples.chains),
-            ),
-            (
-                "beta_eff".to_owned(),
-                Metric {
-                    value: self.beta.0,
-                    se: Some(self.beta.1),
-                },
-            ),
-        ]);
+        let mut metrics = BTreeMap::from([(
+            "mean_energy".to_owned(),
+            mean_over_chains(&self.energy, run.samples.chains),
+        )]);
+        if self.beta.0.is_finite() {
+            let (value, se) = (self.beta.0, Some(self.beta.1));
+            metrics.insert("beta_eff".to_owned(), Metric { value, se });
+        }
         if run.clip_fraction > 0.0 {
             metrics.insert(
                 "clip_fraction".to_owned(),
@@ -171,6 +182,34 @@ impl Measured {
         }
         metrics
     }
+}
+
+/// 1/⟨x_i ∂E/∂x_i⟩ of each free node of a differentiable energy.
+fn node_virial_betas(model: &Model, samples: &Samples, free: &[usize]) -> Vec<(f64, f64)> {
+    let Some(energy) = model.continuous() else {
+        return Vec::new();
+    };
+    let (n, draws) = (samples.nodes, samples.draws.max(1));
+    // Of each chain, the means of its draws.
+    let chains = samples.x.par_chunks(draws * n).map(|chain| {
+        let (mut x, mut gradient) = (vec![0.0; n], vec![0.0; n]);
+        let mut sums = vec![0.0; free.len()];
+        for draw in chain.chunks(n) {
+            for (x, &v) in x.iter_mut().zip(draw) {
+                *x = f64::from(v);
+            }
+            energy.gradient(&x, &mut gradient);
+            for (sum, &i) in sums.iter_mut().zip(free) {
+                *sum += x[i] * gradient[i] / draws as f64;
+            }
+        }
+        sums
+    });
+    let chains: Vec<Vec<f64>> = chains.collect();
+    let column = |k: usize| chains.iter().map(|means| means[k]).collect::<Vec<f64>>();
+    (0..free.len())
+        .map(|k| diagnostics::virial_beta(&column(k), 1))
+        .collect()
 }
 
 /// What moments are taken of, and how many numbers a draw has: the given nodes, or their features for a factor graph.

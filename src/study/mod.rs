@@ -29,7 +29,7 @@ pub use compare::{compare, run, train};
 pub use density::run_density;
 pub use fit::{FitReport, FitRow, NodeFit, Traces, fit};
 pub use sweep::{Work, check_sweep, run_sweep};
-pub use verify::{Checked, Measurement, Verdict, verify};
+pub use verify::{Checked, Conditions, Measurement, Verdict, verify};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

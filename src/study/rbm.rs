@@ -369,6 +369,7 @@ fn likelihood(
         metrics,
         ess_min: None,
         rhat_max: None,
+        node_beta: Vec::new(),
         device_seconds: None,
         wall_seconds: wall,
         energy_joules: EnergyLedger::default(),

@@ -239,6 +239,7 @@ impl Prepared {
         metrics.extend(self.linear_algebra(&contender, model, &run)?);
         let draws = s.draws as u64;
         let mut record = self.record(&contender, model, &description, &run, draws, metrics)?;
+        record.node_beta = measured.node_beta();
         record.ess_min = measured.ess_min;
         record.energy_joules.per_effective_sample = measured.ess_min.map(|ess| run.cost.per(ess));
         record.rhat_max = measured.rhat_max;
@@ -352,6 +353,7 @@ impl Prepared {
             metrics,
             ess_min: None,
             rhat_max: None,
+            node_beta: Vec::new(),
             device_seconds: run.cost.device_seconds,
             wall_seconds: 0.0,
             energy_joules: EnergyLedger {

@@ -147,6 +147,7 @@ pub(super) fn sampler(name: &str, wall: f64, device: f64) -> SamplerRecord {
         metrics: BTreeMap::new(),
         ess_min: None,
         rhat_max: None,
+        node_beta: Vec::new(),
         device_seconds: Some(device),
         wall_seconds: wall,
         energy_joules: EnergyLedger::default(),

@@ -1,4 +1,4 @@
-//! What follows from a card without sampling: topology, ledger, readout, the modes and wells of its cells.
+//! What follows from a card without sampling: topology, wires, clock, the modes and wells of its cells.
 
 use super::cells::flux_cell;
 use super::{Bench, Measurement};
@@ -6,38 +6,31 @@ use crate::dynamics::linear;
 use crate::energy::{Couplings, Ising, Model, Quadratic};
 use crate::error::Result;
 use crate::hardware::datasheet::Expectation;
-use crate::hardware::{Kind, Ledger, Scale, Topology, program};
+use crate::hardware::{Kind, Scale, Topology, program};
 use nalgebra::{Complex, DMatrix, DVector};
 
 pub(super) fn measure(bench: &Bench<'_>, quantity: &str, e: &Expectation) -> Result<Measurement> {
     let card = bench.card;
     let at = |key: &str, default: f64| e.at.get(key).copied().unwrap_or(default);
-    let ledger = Ledger::new(card);
     let lattice = match &card.topology {
         Topology::Lattice(lattice) => Some(lattice),
         _ => None,
     };
-    let (nodes, uses) = (at("nodes", 1.0), at("samples", at("reads", 1.0)));
+    let wires = || {
+        let per_pitch = card.get("physics.wire_capacitance")?;
+        Some(per_pitch * lattice?.wire_length())
+    };
     let period = card.get("readout.sample_period");
     let found = match quantity {
         "node_count" => card.topology.nodes().map(|n| n as f64),
         "edge_count" => lattice.map(|l| l.edges().len() as f64),
-        "wire_capacitance" => lattice
-            .zip(card.get("physics.wire_capacitance"))
-            .map(|(l, per_pitch)| per_pitch * l.wire_length()),
+        "wire_capacitance" => wires(),
+        "wire_energy" => {
+            let stated = e.at.get("swing").copied();
+            let swing = stated.or_else(|| card.get("physics.signal_swing"));
+            wires().zip(swing).map(|(c, v)| 0.5 * c * v * v)
+        }
         "sample_rate" => period.map(f64::recip),
-        "sample_energy" => {
-            period.and_then(|p| ledger.run(1, nodes as usize, uses * p, p, 0).sample)
-        }
-        "read_energy" => {
-            ledger
-                .run(1, nodes as usize, 0.0, 1.0, (nodes * uses) as u64)
-                .read
-        }
-        "write_energy" => ledger.write(1, nodes as usize).write,
-        "read_time" => card
-            .get("readout.frame_time")
-            .map(|t| t * at("frames", 1.0)),
         "resonance" => Some(slowest_mode(bench)?.im.abs() / std::f64::consts::TAU / bench.tau()),
         "quality_factor" => {
             let mode = slowest_mode(bench)?;

@@ -11,7 +11,7 @@ use crate::hardware::{Kind, Scale, flux_energies, program};
 use crate::units::BOLTZMANN;
 use nalgebra::{DMatrix, DVector};
 
-fn gaussian(precision: &[f64]) -> Result<Model> {
+pub(super) fn gaussian(precision: &[f64]) -> Result<Model> {
     let n = precision.len().isqrt();
     let p = DMatrix::from_row_slice(n, n, precision);
     Quadratic::new(p, DVector::zeros(n)).map(Model::Quadratic)

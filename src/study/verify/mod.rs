@@ -4,7 +4,9 @@
 //! chance that a right claim fails below 1e-6.
 
 mod arithmetic;
+mod bills;
 mod cells;
+mod dice;
 mod spins;
 
 use super::Session;
@@ -70,13 +72,20 @@ pub struct Checked {
 /// Checks every claim of a card.
 ///
 /// # Errors
-/// A claim about something that this kind of chip does not have; an interrupted run.
-pub fn verify(card: &Card, seed: u64, session: &Session) -> Result<Vec<Checked>> {
+/// A claim about something that this kind of chip does not have; a corner that the card does not state; an interrupted run.
+pub fn verify(
+    card: &Card,
+    conditions: &Conditions,
+    seed: u64,
+    session: &Session,
+) -> Result<Vec<Checked>> {
     let bench = Bench {
         card,
+        conditions,
         seed,
         session,
     };
+    bench.ideal()?;
     session.watch.begin(&card.name, card.datasheet.len() as u64);
     let mut checked = Vec::new();
     for (k, claim) in card.datasheet.iter().enumerate() {
@@ -112,9 +121,19 @@ fn judge(expectation: &Expectation, measured: Measurement) -> Verdict {
     }
 }
 
+/// What a card is measured under; its program and its claims do not know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Conditions {
+    /// Process corner; `None`: typical.
+    pub corner: Option<String>,
+    /// Actual temperature, K; `None`: the card's.
+    pub temperature: Option<f64>,
+}
+
 /// Where a card is measured.
 struct Bench<'a> {
     card: &'a Card,
+    conditions: &'a Conditions,
     seed: u64,
     session: &'a Session,
 }
@@ -148,12 +167,31 @@ impl Bench<'_> {
             "bias_response" => spins::bias_response(self, e),
             "probability_residual" => spins::probability_residual(self, e),
             "raw_per_effective_bit" => spins::raw_per_effective_bit(self, e),
+            "array_correlation" => spins::array_correlation(self, e),
+            "offset_spread" => dice::offset_spread(self),
+            "noise_spread" => dice::noise_spread(self),
+            "sample_energy" | "read_energy" | "write_energy" | "read_time" => {
+                bills::measure(self, quantity, e)
+            }
             other => arithmetic::measure(self, other, e),
         }
     }
 
     fn ideal(&self) -> Result<Die> {
-        Die::fabricate(self.card, None, None)
+        self.die(None)
+    }
+
+    /// A die under the bench's conditions.
+    fn die(&self, seed: Option<u64>) -> Result<Die> {
+        let mut die = Die::fabricate(self.card, seed, None)?;
+        if let Some(kelvins) = self.conditions.temperature {
+            let nominal = self.card.get("physics.temperature");
+            die.temperature_ratio = kelvins / nominal.unwrap_or(kelvins);
+        }
+        match &self.conditions.corner {
+            Some(corner) => die.in_corner(corner),
+            None => Ok(die),
+        }
     }
 
     /// Whether the chip's elements are spins.

@@ -5,13 +5,13 @@ use super::{Bench, CHAINS, Measurement, Schedule, jackknife, mean};
 use crate::energy::{Couplings, Ising, Model};
 use crate::error::Result;
 use crate::hardware::datasheet::Expectation;
-use crate::hardware::{Die, Scale, program};
+use crate::hardware::{Scale, program};
 
 /// Sites whose bias is measured, and the longest array that they are measured on.
 const SITES: usize = 2048;
 const ARRAY: usize = 128;
 
-fn free_spins(fields: Vec<f64>) -> Result<Model> {
+pub(super) fn free_spins(fields: Vec<f64>) -> Result<Model> {
     let n = fields.len();
     Ising::new(fields, Couplings::new(n, Vec::new())?).map(Model::Ising)
 }
@@ -71,7 +71,7 @@ pub(super) fn probability_residual(bench: &Bench<'_>, _e: &Expectation) -> Resul
     let (chains, draws) = (256, 16);
     let mut products = Vec::new();
     for seed in 0..SITES.div_ceil(array) as u64 {
-        let die = Die::fabricate(bench.card, Some(seed), None)?;
+        let die = bench.die(Some(seed))?;
         let start = vec![1.0; array];
         let samples = bench.sample(&die, &model, chains, &start, schedule(bench, draws))?;
         for site in 0..array {
@@ -86,6 +86,39 @@ pub(super) fn probability_residual(bench: &Bench<'_>, _e: &Expectation) -> Resul
     Ok(jackknife(&products, |p| {
         mean(p.iter().copied()).max(0.0).sqrt()
     }))
+}
+
+/// Autocorrelation of the sum of all spins of a ring, or of a row where the topology has no such ring.
+pub(super) fn array_correlation(bench: &Bench<'_>, e: &Expectation) -> Result<Measurement> {
+    let at = |key: &str, default: f64| e.at.get(key).copied().unwrap_or(default);
+    let (n, j) = (at("nodes", 8.0) as usize, at("coupling", 0.4));
+    if !bench.of_spins() {
+        return Err(bench.foreign("array_correlation"));
+    }
+    let ring = (0..n).map(|i| (i.min((i + 1) % n), i.max((i + 1) % n), j));
+    let joined = ring.filter(|&(i, k, _)| i != k && bench.joins(i, k));
+    let graph = Couplings::new(n, joined.collect())?;
+    let model = Model::Ising(Ising::new(vec![0.0; n], graph)?);
+    let lag = at("lag", bench.tau());
+    let die = bench.ideal()?;
+    bench.decide(e, |draws| {
+        let schedule = Schedule {
+            burn_in: 30.0 * bench.tau() + 30.0 * lag,
+            draws: draws + 1,
+            every: lag,
+            bias: 0.005,
+        };
+        let x = bench
+            .sample(&die, &model, CHAINS, &vec![1.0; n], schedule)?
+            .x;
+        let sums: Vec<f64> = x
+            .chunks(n)
+            .map(|x| f64::from(x.iter().sum::<f32>()))
+            .collect();
+        let pairs = sums.chunks(draws + 1).flat_map(|m| m.windows(2));
+        let pairs: Vec<(f64, f64)> = pairs.map(|p| (p[0], p[1])).collect();
+        Ok(jackknife(&pairs, lagged))
+    })
 }
 
 pub(super) fn raw_per_effective_bit(bench: &Bench<'_>, e: &Expectation) -> Result<Measurement> {
