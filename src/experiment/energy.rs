@@ -35,7 +35,7 @@ pub enum EnergyKind {
         fields: Option<Vec<f64>>,
         couplings: Pairs,
     },
-    /// Spins.
+    /// Spins; in training the nodes come from the data.
     Ising {
         fields: Option<Vec<f64>>,
         couplings: Pairs,
@@ -270,7 +270,8 @@ pub(super) fn energy(s: &Section<'_>, train: Option<&Train>) -> Result<Energy> {
             check(&[lists, ON_GRAPH].concat())?;
             let fields = s.numbers("fields")?;
             let on_graph = on_graph(s)?;
-            if fields.is_none() && parameters.is_none() && on_graph.is_none() {
+            let learned = parameters.is_some() || train.is_some();
+            if fields.is_none() && !learned && on_graph.is_none() {
                 return Err(s.missing("fields", "one field per spin"));
             }
             EnergyKind::Ising {

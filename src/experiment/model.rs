@@ -237,6 +237,13 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
             couplings,
             on_graph,
         } => {
+            if let Some((train, data)) = experiment.train.as_ref().zip(dataset) {
+                let (visible, n) = (data.labels.end, data.labels.end + train.hidden);
+                let pairs = coupled_pairs(visible, train.hidden, &train.connect);
+                let zero = pairs.into_iter().map(|(i, j)| (i, j, 0.0)).collect();
+                let graph = Couplings::new(n, zero)?;
+                return Ok(Model::Ising(Ising::new(vec![0.0; n], graph)?));
+            }
             let (fields, list) = match (stored, on_graph) {
                 (Some(stored), _) => (stored.fields, stored.couplings),
                 (None, Some(on_graph)) => drawn(experiment, on_graph)?,

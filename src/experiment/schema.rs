@@ -319,7 +319,7 @@ impl Experiment {
             .is_some_and(|e| e.get("kind").and_then(toml::Value::as_str) == Some("rbm"));
         let train = match section {
             Some(section) if is_rbm => Some(train_rbm(&section)?),
-            Some(section) => Some(train(&section)?),
+            Some(section) => Some(train(&section, of_spins(&top)?)?),
             None => None,
         };
         let data = top.section("data")?.map(|s| data(&s)).transpose()?;
@@ -684,7 +684,14 @@ fn data(s: &Section<'_>) -> Result<Data> {
     })
 }
 
-fn train(s: &Section<'_>) -> Result<Train> {
+/// Whether the energy is of spins.
+fn of_spins(top: &Section<'_>) -> Result<bool> {
+    let energy = top.section("energy")?;
+    let kind = energy.as_ref().and_then(|e| e.get("kind"));
+    Ok(kind.and_then(toml::Value::as_str) == Some("ising"))
+}
+
+fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
     s.check_keys(
         &[
             "method",
@@ -745,16 +752,17 @@ fn train(s: &Section<'_>) -> Result<Train> {
     } else {
         OptimiserKind::Adam
     };
+    let digital: &[&str] = if spins { &["gibbs"] } else { &["ula", "mala"] };
     let cross_check = match s.section("cross_check")? {
         None => CrossCheck {
-            through: "ula".to_owned(),
+            through: digital[0].to_owned(),
             repeats: 4,
             updates: 60,
         },
         Some(c) => {
             c.check_keys(&["through", "repeats", "updates"], &[])?;
             CrossCheck {
-                through: c.word("through", "ula", &["ula", "mala"])?,
+                through: c.word("through", digital[0], digital)?,
                 repeats: c.count_between("repeats", 4, (2, 8))? as usize,
                 updates: c.count("updates", 60, 1)?,
             }
@@ -762,7 +770,7 @@ fn train(s: &Section<'_>) -> Result<Train> {
     };
     Ok(Train {
         method,
-        through: s.word("through", "ideal", &["ideal", "die", "ula", "mala"])?,
+        through: s.word("through", "ideal", &[&["ideal", "die"], digital].concat())?,
         hidden: s.count("hidden", 0, 0)? as usize,
         connect: s.word("connect", "all", &["all", "visible-hidden", "everything"])?,
         updates: s.count("updates", 1000, 1)?,

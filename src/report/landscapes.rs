@@ -1,5 +1,6 @@
 //! Learned laws of the plane as training goes: shade for exp(−E), draws on it, and the score field −∇E as short strokes.
 
+use super::animation::animated;
 use super::figures::Figure;
 use super::svg::{Mark, Plot, grey_png};
 use crate::record::{Array, RunDirectory, RunRecord};
@@ -59,5 +60,9 @@ fn of(directory: &RunDirectory, name: &str) -> Vec<Figure> {
             svg: plot.render(),
         })
     };
-    (0..).map_while(picture).collect()
+    let mut figures: Vec<Figure> = (0..).map_while(picture).collect();
+    let caption = "The pictures above in turn.";
+    let played = animated(&format!("learned-{name}"), caption, &figures);
+    figures.extend(played);
+    figures
 }

@@ -1,5 +1,6 @@
 //! Figures and the HTML page, built from a run directory alone, and the table for a terminal; the same of a diagnosis.
 
+mod animation;
 mod diagnosis;
 mod discrete;
 mod figures;

@@ -304,12 +304,22 @@ impl Prepared {
             self.check_clamp(&mut *sampler)?;
         }
         if let Some(train) = &self.experiment.train {
-            if train.rbm.is_none() && !matches!(self.model, Model::SoftSpin(_)) {
+            let programmed = matches!(self.model, Model::SoftSpin(_) | Model::Ising(_));
+            if train.rbm.is_none() && !programmed {
                 return Err(Error::invalid(
                     "train",
                     "this energy",
-                    "an energy of kind soft_spin or rbm to train on data",
+                    "an energy of kind soft_spin, ising or rbm to train on data",
                 ));
+            }
+            let binary = self
+                .experiment
+                .data
+                .as_ref()
+                .is_none_or(|d| d.threshold.is_some());
+            if matches!(self.model, Model::Ising(_)) && !binary {
+                let expected = "a threshold: spins learn from data that are -1 and 1";
+                return Err(Error::invalid("data.threshold", "nothing", expected));
             }
             if train.through == "die" && self.dies.len() < 2 {
                 return Err(Error::invalid(

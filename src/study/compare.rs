@@ -543,7 +543,7 @@ fn pictures(
             },
             Contender::Digital(_) => {
                 // The same stretch of the energy's own time as on the chip.
-                let step = outcome.description.step.unwrap_or(0.01);
+                let step = outcome.description.step.unwrap_or(1.0);
                 let steps = |seconds: f64| (seconds / tau / step).ceil() as u64;
                 let every = steps(prepared.sample_period());
                 Phase {

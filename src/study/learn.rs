@@ -104,6 +104,9 @@ fn settings(
         let seconds = prepared.seconds(time);
         if analog {
             Horizon::Seconds(seconds)
+        } else if prepared.model.discrete().is_some() {
+            // A sweep for every τ: a p-bit is drawn anew as often.
+            Horizon::Steps((seconds / prepared.tau()).ceil().max(1.0) as u64)
         } else {
             // The same stretch of dx = −∇E dt + √2 dW, whatever the step becomes as the couplings grow.
             Horizon::Time(seconds / prepared.tau())
