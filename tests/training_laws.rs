@@ -149,6 +149,35 @@ fn long_phases_give_the_exact_gradient() {
     assert!(is_gradient(&moved, &exact, chains, 2.0).is_err());
 }
 
+/// A p-bit chip in continuous time, hidden spins by clamping the others, gives the same gradient; one that is 20 per cent hotter than
+/// its program knows does not.
+#[test]
+fn p_bits_give_the_exact_gradient_and_hot_ones_do_not() {
+    let (chains, energy) = (40_000, machine());
+    let exact: Vec<f64> = held(&energy, &[0, 1, 2])
+        .iter()
+        .zip(statistics(&energy, |_| 1.0))
+        .map(|(a, b)| a - b)
+        .collect();
+    let through = |temperature: f64| {
+        let card = card("pbit_cmos_subthreshold").unwrap();
+        let mut die = Die::fabricate(&card, None, None).unwrap();
+        die.temperature_ratio = temperature;
+        let programmed = program(&die, &Model::Ising(machine()), Scale::Fixed(1.0)).unwrap();
+        let (rule, silent) = (StepRule::Auto(0.01), Follow::silent());
+        let scheme = programmed.scheme();
+        let mut chip =
+            AnalogSampler::<f32>::new(programmed, chains, (3, 0), rule, scheme, silent).unwrap();
+        let long = Horizon::Seconds(60.0 * 100e-9);
+        let settings = settings(Method::Cd, long, long);
+        let edges = energy.couplings.edges();
+        let mut trainer = Trainer::new(settings, rows(), edges, energy.parameters()).unwrap();
+        update(&mut trainer, &mut chip)
+    };
+    is_gradient(&through(1.0), &exact, chains, 2.0).unwrap();
+    assert!(is_gradient(&through(1.2), &exact, chains, 2.0).is_err());
+}
+
 /// With one sweep per update and a vanishing rate, PCD's free phase reaches the model's law; CD's stays near the data.
 #[test]
 fn persistence_reaches_the_model_where_one_sweep_from_the_data_does_not() {
