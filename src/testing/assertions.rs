@@ -1,24 +1,10 @@
 //! Assertions that return `Err(words)` instead of panicking, so that proptest can shrink and callers can add context.
 
+pub use super::budget::Budget;
+use super::evidence::chi_square;
 use crate::diagnostics::moments;
 use crate::energy::{ContinuousEnergy, DiscreteEnergy};
-use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
-
-/// A false-alarm budget shared out over a stated number of checks (union bound).
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Probability that a correct system fails any of the checks.
-    pub total: f64,
-    /// Number of checks.
-    pub checks: usize,
-}
-
-impl Budget {
-    /// The share of one check.
-    pub fn each(self) -> f64 {
-        self.total / self.checks as f64
-    }
-}
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// The two-sided normal quantile z with P(|Z| > z) = `false_alarm`.
 pub fn z_limit(false_alarm: f64) -> f64 {
@@ -100,36 +86,12 @@ pub fn moments_match(
 ///
 /// States expected fewer than five times are pooled. The false-alarm rate is that of the χ² law.
 pub fn counts_match(counts: &[u64], probabilities: &[f64], false_alarm: f64) -> Result<(), String> {
-    let total: u64 = counts.iter().sum();
-    let (mut statistic, mut cells) = (0.0, 0usize);
-    let (mut pooled_count, mut pooled_expected) = (0.0, 0.0);
-    for (&count, &p) in counts.iter().zip(probabilities) {
-        let expected = p * total as f64;
-        if expected < 5.0 {
-            pooled_count += count as f64;
-            pooled_expected += expected;
-        } else {
-            statistic += (count as f64 - expected).powi(2) / expected;
-            cells += 1;
-        }
-    }
-    if pooled_expected > 0.0 {
-        statistic += (pooled_count - pooled_expected).powi(2) / pooled_expected;
-        cells += 1;
-    } else if pooled_count > 0.0 {
-        return Err("a state of probability zero was visited".to_owned());
-    }
-    if cells < 2 {
-        return Ok(());
-    }
-    let law = ChiSquared::new((cells - 1) as f64).map_err(|e| e.to_string())?;
-    let p_value = law.sf(statistic);
+    let (statistic, freedom, p_value) = chi_square(counts, probabilities)?;
     if p_value >= false_alarm {
         Ok(())
     } else {
         Err(format!(
-            "chi-square {statistic:.1} on {} degrees of freedom: p = {p_value:.1e} < {false_alarm:.1e}",
-            cells - 1
+            "chi-square {statistic:.1} on {freedom} degrees of freedom: p = {p_value:.1e} < {false_alarm:.1e}"
         ))
     }
 }

@@ -1,7 +1,8 @@
 //! A scheme's one-step transfer operator on one node: stationary laws, relaxation rates and transients without noise.
 //!
 //! (T f)(x) = E[f(x') | x] on Chebyshev nodes, the expectation by Gauss–Hermite quadrature over the normals of one real step
-//! of the real stepper. What the scheme does at a step h follows to about 1e-10, so orders of accuracy can be asserted.
+//! of the real stepper, or of a step of one's own. What the scheme does at a step h follows to about 1e-10, so orders of
+//! accuracy can be asserted.
 
 use crate::dynamics::{LANES, NormalBits, Process, Row, Scheme, Setting, Tile};
 use crate::error::{Error, Result};
@@ -35,6 +36,26 @@ pub fn gauss_hermite(n: usize) -> Vec<(f64, f64)> {
         .iter()
         .zip(weights.iter())
         .map(|(&x, w)| (x, w * w))
+        .collect()
+}
+
+/// Products of a quadrature in so many dimensions: (point, weight).
+fn product_points(rule: &[(f64, f64)], dimensions: usize) -> Vec<(Vec<f64>, f64)> {
+    let n = rule.len();
+    (0..n.pow(dimensions as u32))
+        .map(|k| {
+            let digits = (0..dimensions).map(|d| k / n.pow(d as u32) % n);
+            let digits: Vec<usize> = digits.collect();
+            let weight = digits.iter().map(|&d| rule[d].1).product();
+            (digits.iter().map(|&d| rule[d].0).collect(), weight)
+        })
+        .collect()
+}
+
+/// Chebyshev points of the second kind.
+fn chebyshev(nodes: usize, reach: f64) -> Vec<f64> {
+    (0..nodes)
+        .map(|i| reach * (std::f64::consts::PI * i as f64 / (nodes - 1) as f64).cos())
         .collect()
 }
 
@@ -102,17 +123,8 @@ impl TransferOperator {
             blur = at(1.0) - at(0.0);
         }
         let dimensions = if carried > 0 { carried } else { sets };
-        let points: Vec<(Vec<f64>, f64)> = (0..quadrature.pow(dimensions as u32))
-            .map(|k| {
-                let digits = (0..dimensions).map(|d| k / quadrature.pow(d as u32) % quadrature);
-                let digits: Vec<usize> = digits.collect();
-                let weight = digits.iter().map(|&d| hermite[d].1).product();
-                (digits.iter().map(|&d| hermite[d].0).collect(), weight)
-            })
-            .collect();
-        let x: Vec<f64> = (0..nodes)
-            .map(|i| reach * (std::f64::consts::PI * i as f64 / (nodes - 1) as f64).cos())
-            .collect();
+        let points = product_points(&hermite, dimensions);
+        let x = chebyshev(nodes, reach);
         let mut matrix = DMatrix::zeros(nodes, nodes);
         for i in 0..nodes {
             for group in points.chunks(LANES) {
@@ -146,6 +158,37 @@ impl TransferOperator {
             blur,
             hermite,
         })
+    }
+
+    /// The operator of any step x' = `next`(x, ξ) with so many normals ξ, on |x| ≤ `reach`; `step` is its length in time, which
+    /// [`Self::relaxation_rate`] divides by.
+    pub fn of_step(
+        next: impl Fn(f64, &[f64]) -> f64,
+        normals: usize,
+        step: f64,
+        reach: f64,
+        (nodes, quadrature): (usize, usize),
+    ) -> Self {
+        let hermite = gauss_hermite(quadrature);
+        let points = product_points(&hermite, normals);
+        let x = chebyshev(nodes, reach);
+        let mut matrix = DMatrix::zeros(nodes, nodes);
+        for i in 0..nodes {
+            for (point, weight) in &points {
+                let row = basis(&x, reach, next(x[i], point));
+                for (j, value) in row.into_iter().enumerate() {
+                    matrix[(i, j)] += weight * value;
+                }
+            }
+        }
+        TransferOperator {
+            nodes: x,
+            reach,
+            matrix,
+            step,
+            blur: 0.0,
+            hermite,
+        }
     }
 
     /// f at the nodes, averaged over what the scheme carries.

@@ -1,4 +1,12 @@
-//! Proptest strategies: random graphs and energies of moderate size and strength.
+//! Proptest strategies: random graphs, energies of moderate size and strength, chip designs, circuits.
+
+mod circuits;
+mod designs;
+mod graphs;
+
+pub use circuits::{PassiveCircuit, conducting_circuits, rc_circuits, rlc_circuits};
+pub use designs::{Design, designs};
+pub use graphs::{Graph, bipartite_graphs, connected_graphs, isings_on, kings_graphs, lattices};
 
 use crate::energy::{Couplings, Ising, Quadratic, SoftSpin};
 use nalgebra::{DMatrix, DVector};
