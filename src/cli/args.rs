@@ -1,4 +1,4 @@
-//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `fit`, `netlist`, `report`, `diagnose`.
+//! The command line's words: `models`, `verify`, `run`, `compare`, `train`, `fit`, `netlist`, `report`, `diagnose`, `reference`.
 //!
 //! [`parse`] turns clap's many-line complaints into the one line that every bad input gets.
 
@@ -101,6 +101,14 @@ pub enum Command {
         Exit status: 1 where the draws contradict mixing, stationarity or the reference."
     )]
     Diagnose(Examination),
+    /// Run every sampler on every energy of the reference set and print the matrix against the exact moments.
+    #[command(
+        after_help = "Example: thermochip reference --out runs/reference\n         thermochip reference my_energies/ --samplers mala,hmc,tempering --json\n\n\
+        PATH is an experiment file, or a folder of them (with exact.json where the exact moments are not known otherwise); without\n\
+        any, the twenty shipped energies of experiments/reference.\n\
+        Exit status: 1 where a sampler that claims to be exact is contradicted (by chance: once in 10,000 matrices)."
+    )]
+    Reference(ReferenceSet),
 }
 
 /// An experiment and where its results go.
@@ -150,6 +158,26 @@ pub struct Export {
     pub seed: u64,
     /// File to write (default: standard output).
     #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Energies and samplers of a matrix.
+#[derive(Args, Clone, Debug)]
+pub struct ReferenceSet {
+    /// Experiment files, or folders of them; without any, the shipped set.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Samplers, with commas between (default: all).
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub samplers: Vec<String>,
+    /// Time after which no further cell is begun, e.g. "30 s".
+    #[arg(long, value_name = "TIME")]
+    pub time_limit: Option<String>,
+    /// Seed of everything random.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Directory for reference.json, the figure and report.html (default: none is written).
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
@@ -224,7 +252,7 @@ where
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             let words =
-                "no command: expected one of models, verify, run, compare, train, fit, netlist, report, diagnose";
+                "no command: expected one of models, verify, run, compare, train, fit, netlist, report, diagnose, reference";
             Stop::Refuse(format!("{words} (try --help)"))
         }
         _ => Stop::Refuse(one_line(&error.to_string())),
@@ -319,7 +347,7 @@ mod tests {
             ),
             (
                 &[],
-                "no command: expected one of models, verify, run, compare, train, fit, netlist, report, diagnose (try --help)",
+                "no command: expected one of models, verify, run, compare, train, fit, netlist, report, diagnose, reference (try --help)",
             ),
         ] {
             assert_eq!(refused(words), expected);

@@ -6,6 +6,7 @@ mod fit;
 mod models;
 mod netlist;
 mod progress;
+mod reference;
 mod verify;
 
 use crate::error::{Error, Result};
@@ -66,6 +67,7 @@ fn execute(command: &Command, common: &Common) -> Result<bool> {
             let cards = verify::cards(names, set)?;
             return verify::verify(&cards, &conditions, *seed, common.json, common.quiet);
         }
+        Command::Reference(asked) => return reference::reference(asked, common),
         Command::Models { name } => models::show(name.as_deref(), common.json),
         Command::Run(job) => carry_out(job, common, |_| Ok(()), study::run),
         Command::Compare(job) => carry_out(job, common, Prepared::has_draws, study::compare),

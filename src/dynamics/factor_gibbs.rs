@@ -1,5 +1,6 @@
 //! Block Gibbs sampling of spins and categories whose conditional laws are sums of table rows times products of spins: colour
-//! class after colour class, each variable drawn from its law given the others. One step is one sweep.
+//! class after colour class, each variable drawn from its law given the others, or moved by Metropolis' rule. One step is one
+//! sweep.
 //!
 //! Variables are rows of reals: ±1 for a spin, the index for a category. Every variable owns one uniform number u a sweep (one
 //! word of its chain's stream for `f32`, two for `f64`), clamped or not. A spin with input I is up where u (1 + e^(−2I)) ≤ 1. A
@@ -9,58 +10,18 @@
 
 use super::LANES;
 use super::draw::{INPUT_TO_EXPONENT, is_up, power_of_two};
+use super::factor_tables::{Contribution, Site, Sum, Tables, check};
 use super::gibbs::check_classes;
 use super::real::Real;
 use super::scheme::Stepper;
 use super::simd::{Kernel, dispatch};
 use super::streams::{Jump, Stream, Streams};
 use super::tile::{Row, Tile, end_row, reserve, uniform_words};
-use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use crate::error::Result;
 use std::f64::consts::LOG2_E;
-use std::ops::Range;
 
-/// Most rows of a table: their numbers must be exact in `f32`.
-const MOST_ROWS: usize = 1 << 24;
-/// Tables of at most so many rows are searched by comparing, all lanes at once, and not looked up lane by lane.
-const SEARCHED: usize = 8;
-
-/// What a variable can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Site {
-    /// ±1.
-    Spin,
-    /// 0..K.
-    Categorical(usize),
-}
-
-impl Site {
-    fn states(self) -> usize {
-        match self {
-            Site::Spin => 2,
-            Site::Categorical(states) => states,
-        }
-    }
-
-    /// Numbers in a row of its conditional law.
-    fn width(self) -> usize {
-        match self {
-            Site::Spin => 1,
-            Site::Categorical(states) => states,
-        }
-    }
-}
-
-/// One contribution to a variable's conditional law: the row of a table that other variables choose, times other spins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Contribution {
-    /// Variables that choose the row; the last runs fastest.
-    pub nodes: Vec<usize>,
-    /// Spins that multiply it.
-    pub spins: Vec<usize>,
-    /// Row after row. Of a category: what is added to ℓ_k, k = 0..K. Of a spin: one number, added to I, where P(+1) = σ(2I).
-    pub rows: Vec<f64>,
-}
+/// Probability that Metropolis' rule proposes.
+const PROPOSED: f64 = 0.75;
 
 /// A variable's law given all others: P(k) ∝ exp(Σ ℓ_k), or P(+1) = σ(2 Σ I).
 #[derive(Clone, Debug, PartialEq)]
@@ -76,11 +37,9 @@ pub struct Conditional {
 pub struct FactorGibbs<R> {
     /// In the order of the sweep.
     updates: Vec<Update>,
-    terms: Vec<Term<R>>,
-    places: Vec<(u32, R)>,
-    spins: Vec<u32>,
-    /// Constants and tables, in powers of two.
-    numbers: Vec<R>,
+    /// In powers of two.
+    tables: Tables<R>,
+    rule: Rule,
     /// Widest row.
     width: usize,
     skip: Jump,
@@ -91,20 +50,16 @@ struct Update {
     node: u32,
     spin: bool,
     clamped: bool,
-    /// Among `numbers`.
-    constant: Range<usize>,
-    terms: Range<usize>,
+    sum: Sum,
 }
 
-#[derive(Clone, Debug)]
-struct Term<R> {
-    /// Among `places`: the row's number is first + Σ scale·x.
-    places: Range<usize>,
-    first: R,
-    /// Among `spins`.
-    spins: Range<usize>,
-    /// Among `numbers`.
-    rows: Range<usize>,
+/// How a variable moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Drawn from its conditional law.
+    Gibbs,
+    /// Another state is proposed, and accepted or not.
+    Metropolis,
 }
 
 impl<R: Real> FactorGibbs<R> {
@@ -124,208 +79,78 @@ impl<R: Real> FactorGibbs<R> {
         let mut rows = vec![Vec::new(); n];
         for (i, conditional) in conditionals.iter().enumerate() {
             for contribution in &conditional.contributions {
-                check(i, contribution, &sites)?;
+                check(i, contribution, sites[i].width(), &sites)?;
                 let others = contribution.nodes.iter().chain(&contribution.spins);
                 rows[i].extend(others.map(|&j| (j, 1.0)));
             }
         }
         check_classes(classes, &rows)?;
-        let mut sweep = FactorGibbs {
-            updates: Vec::with_capacity(n),
-            terms: Vec::new(),
-            places: Vec::new(),
-            spins: Vec::new(),
-            numbers: Vec::new(),
-            width: sites.iter().map(|s| s.width()).max().unwrap_or(0),
-            skip: Jump::new(R::WORDS as u64),
-        };
+        let mut tables = Tables::new();
+        let mut updates = Vec::with_capacity(n);
         for &i in classes.iter().flatten() {
-            sweep.push(i, &conditionals[i], &sites, clamped[i]);
-        }
-        Ok(sweep)
-    }
-
-    /// Appends a variable; contributions that the same variables decide become one.
-    fn push(&mut self, node: usize, conditional: &Conditional, sites: &[Site], clamped: bool) {
-        let site = conditional.site;
-        let (spin, unit) = match site {
-            Site::Spin => (true, INPUT_TO_EXPONENT),
-            Site::Categorical(_) => (false, LOG2_E),
-        };
-        let mut merged: BTreeMap<(&[usize], &[usize]), Vec<f64>> = BTreeMap::new();
-        for Contribution { nodes, spins, rows } in &conditional.contributions {
-            let sum = merged.entry((nodes, spins));
-            let sum = sum.or_insert_with(|| vec![0.0; rows.len()]);
-            sum.iter_mut().zip(rows).for_each(|(sum, row)| *sum += row);
-        }
-        let constant = merged.remove(&(&[][..], &[][..]));
-        let constant = constant.unwrap_or_else(|| vec![0.0; site.width()]);
-        let constant = self.store(&constant, unit);
-        let first_term = self.terms.len();
-        for ((nodes, spins), rows) in merged {
-            let (first_place, first_spin) = (self.places.len(), self.spins.len());
-            let (mut stride, mut first) = (1.0, 0.0);
-            for &j in nodes.iter().rev() {
-                // The state of a spin at x is (x + 1)/2; halves are exact.
-                let (scale, offset) = match sites[j] {
-                    Site::Spin => (0.5 * stride, 0.5 * stride),
-                    Site::Categorical(_) => (stride, 0.0),
-                };
-                self.places.push((j as u32, R::from_f64(scale)));
-                first += offset;
-                stride *= sites[j].states() as f64;
-            }
-            self.spins.extend(spins.iter().map(|&j| j as u32));
-            let rows = self.store(&rows, unit);
-            self.terms.push(Term {
-                places: first_place..self.places.len(),
-                first: R::from_f64(first),
-                spins: first_spin..self.spins.len(),
-                rows,
+            let (spin, unit) = match sites[i] {
+                Site::Spin => (true, INPUT_TO_EXPONENT),
+                Site::Categorical(_) => (false, LOG2_E),
+            };
+            let contributions = &conditionals[i].contributions;
+            updates.push(Update {
+                node: i as u32,
+                spin,
+                clamped: clamped[i],
+                sum: tables.push(contributions, sites[i].width(), unit, &sites),
             });
         }
-        self.updates.push(Update {
-            node: node as u32,
-            spin,
-            clamped,
-            constant,
-            terms: first_term..self.terms.len(),
-        });
+        Ok(FactorGibbs {
+            updates,
+            tables,
+            rule: Rule::Gibbs,
+            width: sites.iter().map(|s| s.width()).max().unwrap_or(0),
+            skip: Jump::new(R::WORDS as u64),
+        })
     }
 
-    fn store(&mut self, values: &[f64], unit: f64) -> Range<usize> {
-        let first = self.numbers.len();
-        let values = values.iter().map(|v| R::from_f64(unit * v));
-        self.numbers.extend(values);
-        first..self.numbers.len()
+    /// By Metropolis' rule instead: with probability ¾ another state is proposed, each of them alike, and accepted with
+    /// min(1, e^{−ΔE}). A sweep leaves the law alone, being made of moves that do.
+    #[must_use]
+    pub fn by_proposals(mut self) -> Self {
+        self.rule = Rule::Metropolis;
+        self
     }
 
-    /// Π of a term's spins.
+    /// Moves every free variable once a sweep; returns the changes of the first `lanes` lanes that a proposal made.
     #[inline(always)]
-    fn sign(&self, term: &Term<R>, x: &[Row<R>]) -> Row<R> {
-        let mut sign = Row::splat(R::ONE);
-        for &j in &self.spins[term.spins.clone()] {
-            let other = &x[j as usize];
-            for lane in 0..LANES {
-                sign[lane] = sign[lane] * other[lane];
-            }
-        }
-        sign
-    }
-
-    /// The number of a term's row.
-    #[inline(always)]
-    fn row(&self, term: &Term<R>, x: &[Row<R>]) -> Row<R> {
-        let mut row = Row::splat(term.first);
-        for &(j, scale) in &self.places[term.places.clone()] {
-            let other = &x[j as usize];
-            for lane in 0..LANES {
-                row[lane] = scale.fma(other[lane], row[lane]);
-            }
-        }
-        row
-    }
-
-    /// Adds a term's rows to `sums`, one row of lanes per number.
-    #[inline(always)]
-    fn add(&self, term: &Term<R>, x: &[Row<R>], sums: &mut [Row<R>]) {
-        let (sign, numbers) = (self.sign(term, x), &self.numbers[term.rows.clone()]);
-        let width = sums.len();
-        if term.places.is_empty() {
-            for (sum, &value) in sums.iter_mut().zip(numbers) {
-                for lane in 0..LANES {
-                    sum[lane] = sign[lane].fma(value, sum[lane]);
-                }
-                end_row();
-            }
-        } else if numbers.len() <= SEARCHED * width {
-            let row = self.row(term, x);
-            for (k, sum) in sums.iter_mut().enumerate() {
-                let mut value = Row::splat(R::ZERO);
-                let mut number = R::ZERO;
-                for &candidate in numbers[k..].iter().step_by(width) {
-                    for lane in 0..LANES {
-                        let here = row[lane] == number;
-                        value[lane] = if here { candidate } else { value[lane] };
-                    }
-                    number = number + R::ONE;
-                }
-                for lane in 0..LANES {
-                    sum[lane] = sign[lane].fma(value[lane], sum[lane]);
-                }
-                end_row();
-            }
-        } else {
-            let row = self.row(term, x);
-            for lane in 0..LANES {
-                let from = row[lane].to_f64() as usize * width;
-                let values = &numbers[from..][..width];
-                for (sum, &value) in sums.iter_mut().zip(values) {
-                    sum[lane] = sign[lane].fma(value, sum[lane]);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn sweeps<S: Stream>(&self, x: &mut [Row<R>], work: &mut [Row<R>], rng: &mut S, sweeps: u64) {
+    fn sweeps<S: Stream>(
+        &self,
+        x: &mut [Row<R>],
+        work: &mut [Row<R>],
+        rng: &mut S,
+        (sweeps, lanes): (u64, usize),
+    ) -> u64 {
         let mut words = [[0u32; LANES]; 2];
+        let mut changed = 0;
         for _ in 0..sweeps {
             for update in &self.updates {
                 if update.clamped {
                     rng.skip(self.skip);
                     continue;
                 }
-                let constants = &self.numbers[update.constant.clone()];
-                let sums = &mut work[..constants.len()];
-                for (sum, &constant) in sums.iter_mut().zip(constants) {
-                    *sum = Row::splat(constant);
-                }
-                for term in &self.terms[update.terms.clone()] {
-                    self.add(term, x, sums);
-                }
+                let sums = self.tables.evaluate(&update.sum, x, work);
                 uniform_words::<R>(rng, &mut words);
                 let own = &mut x[update.node as usize];
-                if update.spin {
-                    draw_spin(&sums[0], &words, own);
-                } else {
-                    draw_category(sums, &words, own);
+                match (self.rule, update.spin) {
+                    (Rule::Gibbs, true) => draw_spin(&sums[0], &words, own),
+                    (Rule::Gibbs, false) => draw_category(sums, &words, own),
+                    (Rule::Metropolis, true) => {
+                        changed += flip_spin(&sums[0], &words, own, lanes);
+                    }
+                    (Rule::Metropolis, false) => {
+                        changed += move_category(sums, &words, own, lanes);
+                    }
                 }
             }
         }
+        changed
     }
-}
-
-/// Refuses a contribution to variable `i` that is not one.
-fn check(i: usize, contribution: &Contribution, sites: &[Site]) -> Result<()> {
-    let Contribution { nodes, spins, rows } = contribution;
-    let refused = |value: String, expected: &str| {
-        let field = format!("conditional[{i}]");
-        Err(Error::invalid(field, value, expected))
-    };
-    if let Some(j) = nodes
-        .iter()
-        .chain(spins)
-        .find(|&&j| j == i || j >= sites.len())
-    {
-        return refused(format!("variable {j}"), "other variables");
-    }
-    if let Some(j) = spins.iter().find(|&&j| sites[j] != Site::Spin) {
-        return refused(format!("variable {j} in a product"), "spins");
-    }
-    let states = nodes.iter().map(|&j| sites[j].states());
-    let count = states
-        .into_iter()
-        .try_fold(1usize, |all, k| all.checked_mul(k));
-    let Some(count) = count.filter(|&count| count <= MOST_ROWS) else {
-        let value = format!("{} variables choosing a row", nodes.len());
-        return refused(value, "at most 2^24 rows in a table");
-    };
-    if rows.len() != count * sites[i].width() {
-        let expected = format!("{count} rows of {}", sites[i].width());
-        return refused(format!("{} numbers", rows.len()), &expected);
-    }
-    Ok(())
 }
 
 #[inline(always)]
@@ -334,6 +159,68 @@ fn draw_spin<R: Real>(y: &Row<R>, words: &[[u32; LANES]; 2], own: &mut Row<R>) {
         let u = R::uniform([words[0][lane], words[1][lane]]);
         own[lane] = if is_up(u, y[lane]) { R::ONE } else { -R::ONE };
     }
+}
+
+/// u of a row as draws of categories use it: at least 2⁻³³.
+#[inline(always)]
+fn uniform<R: Real>(words: &[[u32; LANES]; 2], lane: usize) -> f64 {
+    if R::WORDS == 1 {
+        (f64::from(words[0][lane]) + 0.5) * 2f64.powi(-32)
+    } else {
+        f64::uniform([words[0][lane], words[1][lane]])
+    }
+}
+
+/// y = −2I log₂e: the spin flips where u ≤ ¾ and u ≤ ¾ e^{−2sI}. Returns the flips of the first `lanes` lanes.
+#[inline(always)]
+fn flip_spin<R: Real>(
+    y: &Row<R>,
+    words: &[[u32; LANES]; 2],
+    own: &mut Row<R>,
+    lanes: usize,
+) -> u64 {
+    let proposed = R::from_f64(PROPOSED);
+    let mut flips = 0;
+    for lane in 0..LANES {
+        let u = R::uniform([words[0][lane], words[1][lane]]);
+        let ratio = power_of_two(if own[lane] > R::ZERO {
+            y[lane]
+        } else {
+            -y[lane]
+        });
+        let taken = u <= proposed && u <= proposed * ratio;
+        own[lane] = if taken { -own[lane] } else { own[lane] };
+        flips += u64::from(taken && lane < lanes);
+    }
+    flips
+}
+
+/// `logits` in powers of two. ¾ of u's range is cut into a piece for each other state; its place in that piece accepts or not.
+/// Returns the changes of the first `lanes` lanes.
+#[inline(always)]
+fn move_category<R: Real>(
+    logits: &mut [Row<R>],
+    words: &[[u32; LANES]; 2],
+    own: &mut Row<R>,
+    lanes: usize,
+) -> u64 {
+    let others = (logits.len() - 1) as f64;
+    let mut changes = 0;
+    for lane in 0..LANES {
+        let place = uniform::<R>(words, lane) * others / PROPOSED;
+        if place >= others {
+            continue;
+        }
+        let now = own[lane].to_f64() as usize;
+        let piece = place as usize;
+        let next = if piece < now { piece } else { piece + 1 };
+        let ratio = (logits[next][lane].to_f64() - logits[now][lane].to_f64()).exp2();
+        if place - piece as f64 <= ratio {
+            own[lane] = R::from_f64(next as f64);
+            changes += u64::from(lane < lanes);
+        }
+    }
+    changes
 }
 
 /// `logits` in powers of two; they are left as weights.
@@ -359,11 +246,7 @@ fn draw_category<R: Real>(logits: &mut [Row<R>], words: &[[u32; LANES]; 2], own:
     }
     let mut threshold = [0.0f64; LANES];
     for lane in 0..LANES {
-        let u = if R::WORDS == 1 {
-            (f64::from(words[0][lane]) + 0.5) * 2f64.powi(-32)
-        } else {
-            f64::uniform([words[0][lane], words[1][lane]])
-        };
+        let u = uniform::<R>(words, lane);
         threshold[lane] = u * total[lane];
     }
     // The last sum is the total itself, which the threshold does not exceed.
@@ -388,12 +271,12 @@ struct Advance<'a, R> {
 impl<R: Real> Kernel for Advance<'_, R> {
     #[inline(always)]
     fn run(self) {
-        let (gibbs, sweeps) = (self.gibbs, self.sweeps);
+        let (gibbs, extent) = (self.gibbs, (self.sweeps, self.tile.lanes));
         let (x, work) = (&mut self.tile.x[..], &mut self.tile.work[..]);
-        match &mut self.tile.rng {
-            Streams::Pcg(rng) => gibbs.sweeps(x, work, rng, sweeps),
-            Streams::ChaCha8(rng) => gibbs.sweeps(x, work, &mut **rng, sweeps),
-        }
+        self.tile.accepted += match &mut self.tile.rng {
+            Streams::Pcg(rng) => gibbs.sweeps(x, work, rng, extent),
+            Streams::ChaCha8(rng) => gibbs.sweeps(x, work, &mut **rng, extent),
+        };
     }
 }
 

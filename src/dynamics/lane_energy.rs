@@ -1,14 +1,17 @@
-//! E of every chain of a tile, for methods that weigh states: of real variables from the force, of spins from their bits.
+//! E of every chain of a tile, for methods that weigh states: of real variables from the force, of spins from their bits, of
+//! factors from their tables.
 //!
-//! Both leave out a constant, which differences do not see: real variables E(0), spins none.
+//! Real variables leave out a constant, E(0), which differences do not see.
 
 use super::LANES;
+use super::factor_tables::{Contribution, Site, Sum, Tables, check};
 use super::force::{Force, row_entries};
 use super::lanes::BIT;
 use super::process::{LevelInput, Process};
 use super::real::Real;
 use super::simd::{Kernel, dispatch};
 use super::tile::{Row, Tile, reserve};
+use crate::error::Result;
 
 /// The energy whose Langevin equation, or whose spins' inputs, a process is.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ enum Form<R> {
     },
     /// (h_i, (j, J_ij) with j < i) of each spin.
     Spins(Vec<(f64, Vec<(usize, f64)>)>),
+    /// E of so many variables.
+    Factors(Tables<R>, Sum, usize),
 }
 
 impl<R: Real> LaneEnergy<R> {
@@ -48,7 +53,23 @@ impl<R: Real> LaneEnergy<R> {
         LaneEnergy { form }
     }
 
-    /// Whether it is of spins.
+    /// Of spins and categories in rows of reals: E = −Σ of the factors, a table row times a product of spins each.
+    ///
+    /// # Errors
+    /// A factor with a product over categories, with variables that do not exist, or with a table of another length than its
+    /// variables' states.
+    pub fn of_factors(sites: &[Site], factors: &[Contribution]) -> Result<Self> {
+        for factor in factors {
+            check(sites.len(), factor, 1, sites)?;
+        }
+        let mut tables = Tables::new();
+        let sum = tables.push(factors, 1, -1.0, sites);
+        Ok(LaneEnergy {
+            form: Form::Factors(tables, sum, sites.len()),
+        })
+    }
+
+    /// Whether it is of spins that are bits.
     pub fn of_spins(&self) -> bool {
         matches!(self.form, Form::Spins(_))
     }
@@ -58,6 +79,7 @@ impl<R: Real> LaneEnergy<R> {
         match &self.form {
             Form::Real { drive, .. } => drive.len(),
             Form::Spins(rows) => rows.len(),
+            Form::Factors(.., nodes) => *nodes,
         }
     }
 
@@ -98,6 +120,14 @@ impl<R: Real> Kernel for Evaluate<'_, R> {
                 let sum = force.energy(x, drive, &tile.work);
                 for lane in 0..LANES {
                     energy[lane] = sum[lane].to_f64();
+                }
+            }
+            Form::Factors(tables, sum, nodes) => {
+                reserve(&mut tile.work, 1);
+                let x = &tile.x[first..first + nodes];
+                let value = tables.evaluate(sum, x, &mut tile.work);
+                for lane in 0..LANES {
+                    energy[lane] = value[0][lane].to_f64();
                 }
             }
             Form::Spins(rows) => {

@@ -25,6 +25,9 @@ pub struct Digital {
     pub chains: Option<usize>,
     pub steps: u64,
     pub burn_in: u64,
+    /// Whether the file states it.
+    #[serde(skip)]
+    pub burn_in_stated: bool,
     pub thin: Option<u64>,
     pub step: Option<f64>,
     /// Lengths of the nodes from the burn-in's variances.
@@ -135,6 +138,7 @@ pub(super) fn digital(s: &Section<'_>) -> Result<Digital> {
         chains: optional("chains", 1, 1)?.map(|c| c as usize),
         steps,
         burn_in,
+        burn_in_stated: s.get("burn_in").is_some(),
         thin,
         step,
         ..Digital::default()

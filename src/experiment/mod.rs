@@ -12,6 +12,7 @@ mod factors;
 mod model;
 mod operation;
 mod reader;
+mod reference_set;
 mod restricted;
 mod schema;
 mod sweep;
@@ -23,6 +24,7 @@ pub use digital::{DIGITAL, Digital};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
+pub use reference_set::{ReferenceEnergy, StatedMoments, energies_of, shipped_energies};
 pub use restricted::TrainRbm;
 pub use schema::{
     Any, Conditional, CrossCheck, Data, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey,

@@ -1,5 +1,6 @@
 //! `run.json`: everything that happened in a run, as one serde struct.
 
+use super::accuracy::AccuracyRecord;
 use super::many::{DiceRecord, SweepRecord};
 use crate::dynamics::{Generator, NORMAL_MAP};
 use crate::sampler::Cost;
@@ -330,6 +331,9 @@ pub struct RunRecord {
     /// All points of a sweep.
     #[serde(default)]
     pub sweep: Option<SweepRecord>,
+    /// Accuracy against what it costs, where the exact law is known.
+    #[serde(default)]
+    pub accuracy: Option<AccuracyRecord>,
     /// Figures of the study's own.
     #[serde(default)]
     pub charts: Vec<Chart>,
@@ -354,6 +358,7 @@ impl RunRecord {
             training: None,
             dice: None,
             sweep: None,
+            accuracy: None,
             charts: Vec::new(),
             warnings: Vec::new(),
         }

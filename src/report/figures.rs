@@ -1,5 +1,6 @@
 //! The figures of a run, each from the arrays in its directory; a figure whose data is absent is not drawn.
 
+use super::accuracy::accuracy_figures;
 use super::discrete::{features, state_number};
 use super::landscapes::landscapes;
 use super::restricted;
@@ -42,6 +43,7 @@ pub(super) fn all(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     for sampler in &run.samplers {
         figures.extend(digits(directory, &sampler.name));
     }
+    figures.extend(run.accuracy.iter().flat_map(accuracy_figures));
     figures.extend(training(run));
     figures.extend(restricted::pictures(directory));
     match parameters.as_ref().and_then(restricted::weights) {

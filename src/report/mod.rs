@@ -1,5 +1,6 @@
 //! Figures and the HTML page, built from a run directory alone, and the table for a terminal; the same of a diagnosis.
 
+mod accuracy;
 mod animation;
 mod diagnosis;
 mod discrete;
@@ -7,11 +8,13 @@ mod figures;
 mod landscapes;
 mod many;
 mod page;
+mod reference_set;
 mod restricted;
 mod svg;
 mod table;
 
 pub use diagnosis::{diagnosis_figures, diagnosis_text};
+pub use reference_set::{matrix_text, write_matrix};
 pub use table::table;
 
 use crate::error::Result;

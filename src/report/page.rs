@@ -1,5 +1,6 @@
 //! The self-contained page.
 
+use super::accuracy::{floor_cells, level_cells, sentences};
 use super::figures::Figure;
 use super::many::{dice_cells, sweep_cells, yield_words};
 use super::table::{
@@ -9,8 +10,8 @@ use crate::record::RunRecord;
 use crate::units::format_si;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1080px;padding:1rem;color:#1a1a1a;background:#fff}\
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ddd}\
+pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1080px;padding:1rem;color:#1a1a1a;background:#fff}\
+p,li,code{overflow-wrap:anywhere}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ddd}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;white-space:nowrap}\
 td,th{padding:.25rem .6rem;border-bottom:1px solid #e5e5e5;text-align:left}th{background:#f5f5f5}\
 .grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 min(440px,100%);max-width:620px}figure svg{width:100%;height:auto}\
@@ -121,6 +122,13 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
                             @if let Some(more) = v.more_device_seconds_needed { " About " (format_si(more, "s")) " more device time would settle it." }
                         }
                     } }
+                }
+                @if let Some(accuracy) = &run.accuracy {
+                    h2 { "Accuracy against what it costs" }
+                    ul { @for line in sentences(accuracy) { li { (line) } } }
+                    (table(&floor_cells(accuracy)))
+                    @let levels = level_cells(accuracy);
+                    @if levels.len() > 1 { p { "What errors cost (figures below)." } (table(&levels)) }
                 }
                 @if !run.comparisons.is_empty() {
                     h2 { "Comparisons" }

@@ -32,7 +32,10 @@ pub(super) struct Plot {
     pub series: Vec<(String, Mark)>,
     /// Draw y = x.
     pub identity: bool,
+    pub log_x: bool,
     pub log_y: bool,
+    /// A thin line for each series, in its colour.
+    pub guides: Vec<Vec<(f64, f64)>>,
     /// For images, whose first row is on top: (distance from the top, label) instead of the ticks in y.
     pub rows: Vec<(f64, String)>,
     /// Instead of the ticks in y: (y, name).
@@ -64,6 +67,20 @@ fn ticks(lo: f64, hi: f64, wanted: f64) -> Vec<f64> {
     let first = (lo / step - 1e-9).ceil() as i64;
     let last = (hi / step + 1e-9).floor() as i64;
     (first..=last).map(|k| k as f64 * step).collect()
+}
+
+/// Ticks of decades `lo` to `hi`: 1, 2, 5 times powers of ten; powers alone when there are many of them.
+fn logarithmic(lo: f64, hi: f64) -> Vec<(f64, String)> {
+    let steps: &[f64] = if hi - lo > 2.5 {
+        &[1.0]
+    } else {
+        &[1.0, 2.0, 5.0]
+    };
+    (lo.floor() as i32..=hi.ceil() as i32)
+        .flat_map(|k| steps.iter().map(move |m| m * 10f64.powi(k)))
+        .map(|value| (value.log10(), label(value)))
+        .filter(|(at, _)| (lo..=hi).contains(at))
+        .collect()
 }
 
 /// A number for a tick label.
@@ -102,6 +119,10 @@ impl Plot {
         if self.log_y { y.max(1e-300).log10() } else { y }
     }
 
+    fn mapped_x(&self, x: f64) -> f64 {
+        if self.log_x { x.max(1e-300).log10() } else { x }
+    }
+
     fn limits(&self) -> [f64; 4] {
         if let Some((_, range)) = &self.image {
             return *range;
@@ -119,12 +140,17 @@ impl Plot {
         };
         for (_, mark) in &self.series {
             match mark {
-                Mark::Line(points) => points.iter().for_each(|p| take(p.0, self.mapped(p.1))),
+                Mark::Line(points) => points
+                    .iter()
+                    .for_each(|p| take(self.mapped_x(p.0), self.mapped(p.1))),
                 Mark::Points(points) => points.iter().for_each(|p| {
-                    take(p.0 - p.2, self.mapped(p.1 - p.3));
-                    take(p.0 + p.2, self.mapped(p.1 + p.3));
+                    take(self.mapped_x(p.0 - p.2), self.mapped(p.1 - p.3));
+                    take(self.mapped_x(p.0 + p.2), self.mapped(p.1 + p.3));
                 }),
             }
+        }
+        for (x, y) in self.guides.iter().flatten() {
+            take(self.mapped_x(*x), self.mapped(*y));
         }
         if self.identity {
             let (lo, hi) = (r[0].min(r[2]), r[1].max(r[3]));
@@ -151,17 +177,16 @@ impl Plot {
             let ticks = ticks(r[2], r[3], 5.0).into_iter();
             return ticks.map(|y| (y, label(y))).collect();
         }
-        // 1, 2, 5 times powers of ten; powers alone when there are many of them.
-        let steps: &[f64] = if r[3] - r[2] > 2.5 {
-            &[1.0]
-        } else {
-            &[1.0, 2.0, 5.0]
-        };
-        (r[2].floor() as i32..=r[3].ceil() as i32)
-            .flat_map(|k| steps.iter().map(move |m| m * 10f64.powi(k)))
-            .map(|value| (value.log10(), label(value)))
-            .filter(|(y, _)| (r[2]..=r[3]).contains(y))
-            .collect()
+        logarithmic(r[2], r[3])
+    }
+
+    /// (position in mapped x, label) of each tick.
+    fn x_ticks(&self, r: [f64; 4]) -> Vec<(f64, String)> {
+        if self.log_x {
+            return logarithmic(r[0], r[1]);
+        }
+        let ticks = ticks(r[0], r[1], 5.0).into_iter();
+        ticks.map(|x| (x, label(x))).collect()
     }
 
     /// Where a legend of `size` hides least: the corner with the fewest points of the data, the top right first.
@@ -207,7 +232,8 @@ impl Plot {
     pub(super) fn render(&self) -> String {
         let (r, left) = (self.limits(), self.left());
         let (w, h) = (self.width, self.height);
-        let px = |x: f64| left + (x - r[0]) / (r[1] - r[0]) * (w - left - RIGHT);
+        let raw_px = |x: f64| left + (x - r[0]) / (r[1] - r[0]) * (w - left - RIGHT);
+        let px = |x: f64| raw_px(self.mapped_x(x));
         let py = |y: f64| h - BOTTOM - (self.mapped(y) - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
         let raw_py = |y: f64| h - BOTTOM - (y - r[2]) / (r[3] - r[2]) * (h - TOP - BOTTOM);
         let mut s = format!(
@@ -216,14 +242,13 @@ impl Plot {
             escape(&self.title)
         );
         // String formatting cannot fail.
-        for x in ticks(r[0], r[1], 5.0) {
-            let at = px(x);
+        for (x, text) in self.x_ticks(r) {
+            let at = raw_px(x);
             let _ = write!(
                 s,
-                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\" stroke=\"#e6e6e6\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#333\">{}</text>",
+                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\" stroke=\"#e6e6e6\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#333\">{text}</text>",
                 h - BOTTOM,
-                h - BOTTOM + 16.0,
-                label(x)
+                h - BOTTOM + 16.0
             );
         }
         for (y, text) in self.y_ticks(r) {
@@ -271,6 +296,18 @@ impl Plot {
                 raw_py(r[0]),
                 px(r[1]),
                 raw_py(r[1])
+            );
+        }
+        for (k, line) in self.guides.iter().enumerate() {
+            let path: Vec<String> = line
+                .iter()
+                .map(|p| format!("{:.1},{:.1}", px(p.0), py(p.1)))
+                .collect();
+            let _ = write!(
+                s,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"0.9\" stroke-dasharray=\"3 3\"/>",
+                path.join(" "),
+                COLOURS[k % COLOURS.len()]
             );
         }
         for (k, (_, mark)) in self.series.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The table that a run prints.
 
+use super::accuracy::{floor_cells, sentences};
 use super::many::{dice_cells, sweep_cells, yield_words};
 use crate::record::{CouplingCheck, Established, Metric, RunRecord};
 use crate::sampler::Cost;
@@ -290,6 +291,12 @@ pub fn table(run: &RunRecord) -> String {
     }
     if !run.comparisons.is_empty() {
         text += &format!("\n{}", aligned(&comparison_cells(run)));
+    }
+    if let Some(accuracy) = &run.accuracy {
+        text += &format!("\n{}", aligned(&floor_cells(accuracy)));
+        for sentence in sentences(accuracy) {
+            text += &format!("  {sentence}\n");
+        }
     }
     let losses = losses(run);
     if !losses.is_empty() {

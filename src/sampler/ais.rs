@@ -3,10 +3,11 @@
 //! Chains go from an exact draw of E_0, whose Z_0 is known, through (1 − β)E_0 + βE in equal steps of β; the mean of their
 //! weights is Z/Z_0. In reverse they go from draws of E to E_0, and the mean of theirs is Z_0/Z: log Z is then under- and
 //! overestimated on average, so that the two enclose it (Burda, Grosse & Salakhutdinov, arXiv 1412.8566). E_0 of spins are
-//! their fields alone, moves are Gibbs sweeps; E_0 of real variables is a Gaussian with a mean and variance for each node,
+//! their fields alone, of a factor graph its factors of one variable, moves are Gibbs sweeps; E_0 of real variables is a Gaussian with a mean and variance for each node,
 //! moves are Hamiltonian.
 
 use super::digital::{count, finish, restore, streams};
+use super::factors::{check_states, conditionals, sites, start, terms, weighted};
 use super::lower::{StiffnessTracker, blend, langevin_process, pairwise, spin_process};
 use super::method::{Method, Spread};
 use super::{
@@ -14,10 +15,11 @@ use super::{
     clamp_mask,
 };
 use crate::dynamics::{
-    AnnealedStepper, Compiled, Ensemble, ExactOrnsteinUhlenbeck, GibbsStepper, HamiltonianStepper,
-    LaneEnergy, LevelInput, Linear, NormalBits, Origin, Process, Scheme, Setting, Stepper,
+    AnnealedStepper, Compiled, Ensemble, ExactOrnsteinUhlenbeck, FactorGibbs, GibbsStepper,
+    HamiltonianStepper, LaneEnergy, LevelInput, Linear, NormalBits, Origin, Process, Scheme,
+    Setting, Stepper,
 };
-use crate::energy::{Model, Parameters, Parametric};
+use crate::energy::{Domain, FactorGraph, Model, Parameters, Parametric};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
@@ -78,27 +80,73 @@ pub struct AnnealedImportance {
     pub base: Option<GaussianBase>,
 }
 
-/// E_0 and E as processes, with what is known of them.
+/// E_0 and E. There is one of them at a time, so that its size does not matter.
+#[allow(clippy::large_enum_variant)]
+enum Form {
+    /// As processes, with E − E_0 and the classes of spins.
+    Processes {
+        base: Process,
+        target: Process,
+        difference: Process,
+        classes: Vec<Vec<usize>>,
+    },
+    /// Factors of one variable, and all.
+    Factors(FactorGraph),
+}
+
+/// E_0 and E, with what is known of them.
 struct Bridge {
-    base: Process,
-    target: Process,
-    difference: Process,
-    classes: Vec<Vec<usize>>,
+    form: Form,
     /// log Z_0 of E_0 up to the constants that the processes leave out of E_0 and E.
     known: f64,
     /// Largest curvature of E, and of E_0, and the smallest of E_0.
     stiffness: (f64, f64, f64),
 }
 
+/// ln Σ_x e^{−E_0(x)} of the factors of one variable.
+fn of_lone_factors(graph: &FactorGraph) -> f64 {
+    let states = graph.domains().iter().map(|domain| domain.states());
+    let mut logits: Vec<Vec<f64>> = states.map(|k| vec![0.0; k]).collect();
+    for factor in graph.factors() {
+        match (&factor.nodes[..], &factor.spins[..]) {
+            (&[i], []) => {
+                let sums = logits[i].iter_mut().zip(&factor.weights);
+                sums.for_each(|(sum, weight)| *sum += weight);
+            }
+            ([], &[i]) => {
+                for (state, sum) in logits[i].iter_mut().enumerate() {
+                    *sum += Domain::Spin.value(state as u8) * factor.weights[0];
+                }
+            }
+            _ => {}
+        }
+    }
+    let log_sum = |logits: &Vec<f64>| {
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        most + logits.iter().map(|l| (l - most).exp()).sum::<f64>().ln()
+    };
+    logits.iter().map(log_sum).sum()
+}
+
 impl Bridge {
     fn new(model: &Model, base: Option<&GaussianBase>) -> Result<Self> {
-        let Some(energy) = model.discrete() else {
+        if model.continuous().is_some() {
             return Self::of_reals(model, base);
-        };
+        }
         if base.is_some() {
-            let expected = "none: spins begin with their fields alone";
+            let expected = "none: spins and categories begin with their fields alone";
             return Err(Error::invalid("base", "a Gaussian", expected));
         }
+        let Some(energy) = model.discrete() else {
+            let Some(graph) = model.factors() else {
+                return Self::of_reals(model, base);
+            };
+            return Ok(Bridge {
+                known: of_lone_factors(graph),
+                form: Form::Factors(graph.clone()),
+                stiffness: (1.0, 1.0, 1.0),
+            });
+        };
         let target = spin_process(energy);
         let (mut base, mut difference) = (target.clone(), target.clone());
         let n = energy.dim();
@@ -117,10 +165,12 @@ impl Bridge {
             field.fill(0.0);
         }
         Ok(Bridge {
-            base,
-            target,
-            difference,
-            classes: energy.couplings().colouring(),
+            form: Form::Processes {
+                base,
+                target,
+                difference,
+                classes: energy.couplings().colouring(),
+            },
             known,
             stiffness: (1.0, 1.0, 1.0),
         })
@@ -157,33 +207,42 @@ impl Bridge {
             variance.iter().map(|v| 1.0 / v).fold(from, pick)
         };
         Ok(Bridge {
-            difference: blend((&base, -1.0), (&target, 1.0)),
-            classes: Vec::new(),
             known: gaussian - at_zero,
             stiffness: (
                 StiffnessTracker::new(model).value().unwrap_or(1.0),
                 curvature(f64::max, 0.0),
                 curvature(f64::min, f64::INFINITY),
             ),
-            base,
-            target,
+            form: Form::Processes {
+                difference: blend((&base, -1.0), (&target, 1.0)),
+                base,
+                target,
+                classes: Vec::new(),
+            },
         })
-    }
-
-    fn of_spins(&self) -> bool {
-        self.target.levels.is_some()
     }
 
     /// Moves that leave the law at β alone.
     fn moves<R: Compiled>(&self, beta: f64, clamped: &[bool]) -> Result<Box<dyn Stepper<R>>> {
-        let process = blend((&self.base, 1.0 - beta), (&self.target, beta));
-        if self.of_spins() {
-            return Ok(Box::new(GibbsStepper::new(
-                &process,
-                &self.classes,
-                clamped,
-            )?));
-        }
+        let process = match &self.form {
+            Form::Factors(graph) => {
+                let laws = weighted(&conditionals(graph), 1.0, beta);
+                let sweeps = FactorGibbs::new(&laws, graph.colouring(), clamped)?;
+                return Ok(Box::new(sweeps));
+            }
+            Form::Processes {
+                base,
+                target,
+                classes,
+                ..
+            } => {
+                let process = blend((base, 1.0 - beta), (target, beta));
+                if process.levels.is_some() {
+                    return Ok(Box::new(GibbsStepper::new(&process, classes, clamped)?));
+                }
+                process
+            }
+        };
         let (of_target, of_base, _) = self.stiffness;
         let curvature = (1.0 - beta) * of_base + beta * of_target;
         let n = clamped.len() as f64;
@@ -201,20 +260,22 @@ impl Bridge {
 
     /// Exact draws of E_0.
     fn start<R: Compiled>(&self, clamped: &[bool]) -> Result<Box<dyn Stepper<R>>> {
-        if self.of_spins() {
-            return Ok(Box::new(GibbsStepper::new(
-                &self.base,
-                &self.classes,
-                clamped,
-            )?));
-        }
+        let base = match &self.form {
+            Form::Factors(_) => return self.moves(0.0, clamped),
+            Form::Processes { base, classes, .. } => {
+                if base.levels.is_some() {
+                    return Ok(Box::new(GibbsStepper::new(base, classes, clamped)?));
+                }
+                base
+            }
+        };
         let setting = Setting {
             step: FORGOTTEN / self.stiffness.2,
             clamped,
             stiffness: None,
             normals: NormalBits::Full,
         };
-        ExactOrnsteinUhlenbeck.prepare(&self.base, &setting)
+        ExactOrnsteinUhlenbeck.prepare(base, &setting)
     }
 
     fn stepper<R: Compiled>(
@@ -233,12 +294,32 @@ impl Bridge {
         };
         let moves = (0..temperatures).map(at).collect::<Result<_>>()?;
         let start = (!reverse).then(|| self.start(clamped)).transpose()?;
-        AnnealedStepper::new(start, moves, each, LaneEnergy::new(&self.difference))
+        let difference = match &self.form {
+            Form::Factors(graph) => {
+                LaneEnergy::of_factors(&sites(graph), &terms(graph, |variables| variables > 1))?
+            }
+            Form::Processes { difference, .. } => LaneEnergy::new(difference),
+        };
+        AnnealedStepper::new(start, moves, each, difference)
     }
 
-    fn ensemble<R: Compiled>(&self, chains: usize, n: usize, origin: Origin) -> Ensemble<R> {
-        let (nodes, levels) = if self.of_spins() { (0, n) } else { (n, 0) };
-        Ensemble::from_origin(origin, chains, nodes, levels)
+    fn ensemble<R: Compiled>(
+        &self,
+        chains: usize,
+        n: usize,
+        origin: Origin,
+    ) -> Result<Ensemble<R>> {
+        let of_spins = match &self.form {
+            Form::Factors(graph) => {
+                // A state that is one, for what is read before the first draw.
+                let mut ensemble = Ensemble::from_origin(origin, chains, n, 0);
+                ensemble.set_values(&start(graph).repeat(chains))?;
+                return Ok(ensemble);
+            }
+            Form::Processes { target, .. } => target.levels.is_some(),
+        };
+        let (nodes, levels) = if of_spins { (0, n) } else { (n, 0) };
+        Ok(Ensemble::from_origin(origin, chains, nodes, levels))
     }
 }
 
@@ -262,7 +343,7 @@ fn check(chains: usize, plan: &AnnealedImportance) -> Result<()> {
     Ok(())
 }
 
-/// log Z from `chains` annealed runs towards the energy: of any spins in pairs, or of real variables in pair form.
+/// log Z from `chains` annealed runs towards the energy: of spins in pairs, of factors, or of real variables in pair form.
 ///
 /// # Errors
 /// Another energy, fewer than two chains, no temperatures, or a base of the wrong size.
@@ -276,7 +357,7 @@ pub fn annealed_importance(
     check(chains, plan)?;
     let bridge = Bridge::new(model, plan.base.as_ref())?;
     let n = model.dim();
-    let mut ensemble = bridge.ensemble::<f64>(chains, n, origin.into());
+    let mut ensemble = bridge.ensemble::<f64>(chains, n, origin.into())?;
     let extent = (plan.temperatures, plan.each);
     let stepper = bridge.stepper(extent, false, &vec![false; n])?;
     ensemble.run(&stepper, 0, 1, 1, follow.control())?;
@@ -300,7 +381,7 @@ pub fn reverse_annealed_importance(
     let chains = states.len() / n.max(1);
     check(chains, plan)?;
     let bridge = Bridge::new(model, plan.base.as_ref())?;
-    let mut ensemble = bridge.ensemble::<f64>(chains, n, origin.into());
+    let mut ensemble = bridge.ensemble::<f64>(chains, n, origin.into())?;
     ensemble.set_values(states)?;
     let extent = (plan.temperatures, plan.each);
     let stepper = bridge.stepper(extent, true, &vec![false; n])?;
@@ -311,7 +392,8 @@ pub fn reverse_annealed_importance(
 
 /// Annealing as a sampler: every draw is the end of a run of its own from an exact draw of E_0, one move at each of as many
 /// temperatures as there are steps between draws. Draws are independent and biased towards what freezes first; their weights
-/// tell log Z. A first burn-in is spent on finding where real variables should begin.
+/// tell log Z. A first burn-in is spent on finding where real variables should begin; spins and categories need none and take
+/// none.
 #[derive(Debug)]
 pub struct AnnealingSampler {
     model: Model,
@@ -325,7 +407,7 @@ impl AnnealingSampler {
     /// `chains` chains.
     ///
     /// # Errors
-    /// An energy that is neither of spins in pairs nor of real variables in pair form.
+    /// An energy of real variables without pair form.
     pub fn new(
         model: &Model,
         chains: usize,
@@ -335,7 +417,7 @@ impl AnnealingSampler {
         let origin = origin.into();
         let bridge = Bridge::new(model, None)?;
         Ok(AnnealingSampler {
-            ensemble: bridge.ensemble(chains, model.dim(), origin),
+            ensemble: bridge.ensemble(chains, model.dim(), origin)?,
             model: model.clone(),
             origin,
             base: None,
@@ -422,14 +504,18 @@ impl Sampler for AnnealingSampler {
     }
 
     fn run(&mut self, phase: &Phase) -> Result<Run> {
-        let (burn_in, draws, every) = count(phase, None)?;
+        let (mut burn_in, draws, every) = count(phase, None)?;
         let (n, chains) = (self.model.dim(), self.ensemble.chains());
         let clamped = clamp_mask(phase.clamp.as_ref(), n)?;
-        let spins = self.model.discrete().is_some();
-        if !spins && burn_in > 0 && self.base.is_none() {
+        if self.model.continuous().is_none() {
+            burn_in = 0;
+        } else if burn_in > 0 && self.base.is_none() {
             self.find_base(burn_in)?;
         }
         if let Some(clamp) = &phase.clamp {
+            if let Some(graph) = self.model.factors() {
+                check_states(graph, "clamp.values", &clamp.nodes, &clamp.values)?;
+            }
             self.ensemble.write_clamped(&clamp.nodes, &clamp.values)?;
         }
         let bridge = Bridge::new(&self.model, self.base.as_ref())?;

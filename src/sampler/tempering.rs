@@ -1,15 +1,16 @@
-//! Parallel tempering of spins (Gibbs inside) and of energies of real variables (MALA inside).
+//! Parallel tempering of spins and of factor graphs (Gibbs inside), and of energies of real variables (MALA inside).
 //!
 //! Replicas at β_0 = 1 > β_1 > … > β_K sample e^{−βE} and exchange states; those at β_0 are what is read. A ladder that is not
 //! given is spread over the first burn-in so that every pair of neighbours rejects equally often: the cumulative rejection
 //! Λ(β) is cut into equal parts (Syed et al., arXiv 1905.02939). Ladder and steps stay fixed afterwards.
 
 use super::digital::{count, finish, restore, streams};
+use super::factors::{check_states, conditionals, sites, start, terms, weighted};
 use super::lower::{StiffnessTracker, at_beta, langevin_process, pairwise, spin_process};
 use super::{ChainState, Cost, Description, Follow, Phase, Run, Sampler, clamp_mask};
 use crate::dynamics::{
-    Compiled, Ensemble, Exchange, GibbsStepper, LaneEnergy, MetropolisStepper, NormalBits, Origin,
-    Process, Recorded, Setting, Shown, Stepper, TemperedStepper,
+    Compiled, Ensemble, Exchange, FactorGibbs, GibbsStepper, LaneEnergy, MetropolisStepper,
+    NormalBits, Origin, Process, Recorded, Setting, Shown, Stepper, TemperedStepper,
 };
 use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
@@ -91,15 +92,37 @@ fn equalised(betas: &[f64], rejections: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// What replicas are of, and move by.
+#[derive(Debug)]
+enum Inside {
+    /// Gibbs sweeps over the classes.
+    Spins(Process, Vec<Vec<usize>>),
+    /// MALA.
+    Reals(Process),
+    /// Gibbs sweeps over the model's own classes.
+    Factors,
+}
+
+impl Inside {
+    fn of(model: &Model) -> Result<Self> {
+        Ok(match (model.discrete(), model.factors()) {
+            (Some(energy), _) => {
+                Inside::Spins(spin_process(energy), energy.couplings().colouring())
+            }
+            (None, Some(_)) => Inside::Factors,
+            (None, None) => Inside::Reals(langevin_process(&pairwise(model)?)),
+        })
+    }
+}
+
 /// Parallel tempering. A step moves every replica `between` times and then tries to exchange neighbours.
 #[derive(Debug)]
 pub struct TemperingSampler<R: Compiled> {
     model: Model,
-    process: Process,
-    classes: Vec<Vec<usize>>,
+    inside: Inside,
     ensemble: Ensemble<R>,
     betas: Vec<f64>,
-    /// MALA's step of each replica; none for spins.
+    /// MALA's step of each replica; none for spins and factors.
     steps: Vec<f64>,
     between: u64,
     /// What is still to be adapted: the ladder, the steps.
@@ -111,7 +134,7 @@ impl<R: Compiled> TemperingSampler<R> {
     /// `chains` chains of replicas; MALA takes `step`/β at β, or tunes its own in the first burn-in.
     ///
     /// # Errors
-    /// A factor graph or an energy without pair form, a ladder that is none, or `between` = 0.
+    /// An energy of real variables without pair form, a ladder that is none, or `between` = 0.
     pub fn new(
         model: &Model,
         chains: usize,
@@ -125,31 +148,27 @@ impl<R: Compiled> TemperingSampler<R> {
             return Err(Error::invalid("digital.swap_every", 0, "at least 1"));
         }
         let (n, replicas) = (model.dim(), betas.len());
-        let (process, classes, steps) = match model.discrete() {
-            Some(energy) => {
-                let classes = energy.couplings().colouring();
-                (spin_process(energy), classes, Vec::new())
-            }
-            None => {
-                let process = langevin_process(&pairwise(model)?);
+        let inside = Inside::of(model)?;
+        let steps: Vec<f64> = match &inside {
+            Inside::Reals(_) => {
                 let stiffness = StiffnessTracker::new(model).value().unwrap_or(1.0);
                 let first = step.unwrap_or(1.0 / stiffness / (n as f64).cbrt());
-                let steps = betas.iter().map(|beta| first / beta).collect();
-                (process, Vec::new(), steps)
+                betas.iter().map(|beta| first / beta).collect()
             }
+            _ => Vec::new(),
         };
         let rows = n * replicas;
-        let ensemble = if steps.is_empty() {
-            Ensemble::from_origin(origin, chains, 0, rows).showing(Shown::FirstSpins(n))
-        } else {
-            Ensemble::from_origin(origin, chains, rows, 0).showing(Shown::FirstNodes(n))
+        let ensemble = match &inside {
+            Inside::Spins(..) => {
+                Ensemble::from_origin(origin, chains, 0, rows).showing(Shown::FirstSpins(n))
+            }
+            _ => Ensemble::from_origin(origin, chains, rows, 0).showing(Shown::FirstNodes(n)),
         };
         let adaptive = matches!(ladder, Ladder::Adaptive { .. });
-        let sampler = TemperingSampler {
+        let mut sampler = TemperingSampler {
             open: (adaptive, step.is_none() && !steps.is_empty()),
             model: model.clone(),
-            process,
-            classes,
+            inside,
             ensemble,
             betas,
             steps,
@@ -157,6 +176,9 @@ impl<R: Compiled> TemperingSampler<R> {
             follow,
         };
         sampler.stepper(&vec![false; n])?;
+        if let Some(graph) = model.factors() {
+            sampler.restore(&ChainState::at(start(graph).repeat(chains)))?;
+        }
         Ok(sampler)
     }
 
@@ -166,29 +188,43 @@ impl<R: Compiled> TemperingSampler<R> {
     }
 
     fn stepper(&self, clamped: &[bool]) -> Result<TemperedStepper<R>> {
+        let laws = self.model.factors().map(conditionals).unwrap_or_default();
         let replica = |(k, &beta): (usize, &f64)| -> Result<Box<dyn Stepper<R>>> {
-            let process = at_beta(&self.process, beta);
-            let Some(&step) = self.steps.get(k) else {
-                return Ok(Box::new(GibbsStepper::new(
-                    &process,
-                    &self.classes,
-                    clamped,
-                )?));
-            };
-            let setting = Setting {
-                step,
-                clamped,
-                stiffness: None,
-                normals: NormalBits::Full,
-            };
-            Ok(Box::new(MetropolisStepper::new(&process, &setting)?))
+            Ok(match (&self.inside, self.model.factors()) {
+                (Inside::Spins(process, classes), _) => {
+                    let process = at_beta(process, beta);
+                    Box::new(GibbsStepper::new(&process, classes, clamped)?)
+                }
+                (Inside::Reals(process), _) => {
+                    let setting = Setting {
+                        step: self.steps[k],
+                        clamped,
+                        stiffness: None,
+                        normals: NormalBits::Full,
+                    };
+                    Box::new(MetropolisStepper::new(&at_beta(process, beta), &setting)?)
+                }
+                (Inside::Factors, graph) => {
+                    let classes = graph.map_or(&[][..], |graph| graph.colouring());
+                    let laws = weighted(&laws, beta, beta);
+                    Box::new(FactorGibbs::new(&laws, classes, clamped)?)
+                }
+            })
         };
         let replicas = self.betas.iter().enumerate().map(replica);
+        let energy = match (&self.inside, self.model.factors()) {
+            (Inside::Spins(process, _) | Inside::Reals(process), _) => LaneEnergy::new(process),
+            (Inside::Factors, graph) => {
+                let all = graph.map(|graph| (sites(graph), terms(graph, |_| true)));
+                let (sites, terms) = all.unwrap_or_default();
+                LaneEnergy::of_factors(&sites, &terms)?
+            }
+        };
         TemperedStepper::new(
             replicas.collect::<Result<_>>()?,
             &self.betas,
             self.between,
-            LaneEnergy::new(&self.process),
+            energy,
             clamped,
         )
     }
@@ -275,6 +311,10 @@ impl<R: Compiled> Sampler for TemperingSampler<R> {
     /// A state without streams puts all replicas of a chain where it says.
     fn restore(&mut self, state: &ChainState) -> Result<()> {
         let n = self.model.dim();
+        if let Some(graph) = self.model.factors() {
+            let all: Vec<usize> = (0..n).collect();
+            check_states(graph, "state.values", &all, &state.values)?;
+        }
         if !state.adapted.is_empty() {
             let (replicas, steps) = (self.betas.len(), self.steps.len());
             if state.adapted.len() != 2 + replicas + steps {
@@ -305,6 +345,9 @@ impl<R: Compiled> Sampler for TemperingSampler<R> {
         let n = self.model.dim();
         let clamped = clamp_mask(phase.clamp.as_ref(), n)?;
         if let Some(clamp) = &phase.clamp {
+            if let Some(graph) = self.model.factors() {
+                check_states(graph, "clamp.values", &clamp.nodes, &clamp.values)?;
+            }
             self.ensemble.write_clamped(&clamp.nodes, &clamp.values)?;
         }
         let mut burn_in = counts.0;
@@ -332,10 +375,7 @@ impl<R: Compiled> Sampler for TemperingSampler<R> {
 
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
         self.model.set_parameters(parameters)?;
-        self.process = match self.model.discrete() {
-            Some(energy) => spin_process(energy),
-            None => langevin_process(&pairwise(&self.model)?),
-        };
+        self.inside = Inside::of(&self.model)?;
         Ok(Cost::default())
     }
 }

@@ -579,6 +579,7 @@ pub(super) fn digital_sampler(
     follow: crate::sampler::Follow,
 ) -> Result<Box<dyn Sampler>> {
     let word = digital.sampler.as_str();
+    takes(digital, model)?;
     let method = match word {
         "ula" => Method::Ula,
         "lm" => Method::LeimkuhlerMatthews,
@@ -590,12 +591,15 @@ pub(super) fn digital_sampler(
             leapfrogs: digital.leapfrogs.unwrap_or(10),
             jitter: digital.jitter.unwrap_or(0.2),
         },
-        "metropolis" if model.discrete().is_none() => Method::RandomWalk,
+        "metropolis" if model.continuous().is_some() => Method::RandomWalk,
         "metropolis" => {
             no_step(digital)?;
-            return Ok(Box::new(
-                GibbsSampler::new(model, chains, origin, follow)?.by_flips(),
-            ));
+            return Ok(match model {
+                Model::Factors(graph) => {
+                    Box::new(FactorSampler::new(graph, chains, origin, follow)?.by_proposals())
+                }
+                _ => Box::new(GibbsSampler::new(model, chains, origin, follow)?.by_flips()),
+            });
         }
         "tempering" => {
             let ladder = match &digital.betas {
@@ -612,6 +616,9 @@ pub(super) fn digital_sampler(
                     model, chains, origin, ladder, None, follow,
                 )?)
             } else {
+                if model.factors().is_some() {
+                    no_step(digital)?;
+                }
                 Box::new(TemperingSampler::<f64>::new(
                     model,
                     chains,
@@ -656,6 +663,37 @@ pub(super) fn digital_sampler(
     })
 }
 
+/// Refuses a sampler for an energy that it does not take, and names those that do.
+fn takes(digital: &Digital, model: &Model) -> Result<()> {
+    let word = digital.sampler.as_str();
+    let real = model.continuous();
+    let by_force = matches!(word, "ula" | "lm" | "baoab" | "mala" | "hmc");
+    let expected = match real {
+        None if by_force => {
+            "gibbs, metropolis, tempering or annealing: this energy is of spins or categories, which have no force"
+        }
+        Some(_) if word == "gibbs" => {
+            "ula, lm, baoab, mala, hmc, metropolis, tempering or annealing: this energy is of real variables"
+        }
+        Some(energy) if energy.pairwise().is_none() => {
+            "an energy of cells and pair couplings (quadratic, soft_spin, rbm of soft spins, four_wells, double_well) for it"
+        }
+        _ => {
+            let unused = real.is_none() && word == "annealing" && digital.burn_in_stated;
+            if unused && digital.burn_in > 0 {
+                let expected = "0, or this key to be absent: annealing of spins and categories begins with exact draws";
+                return Err(Error::invalid("digital.burn_in", digital.burn_in, expected));
+            }
+            return Ok(());
+        }
+    };
+    Err(Error::invalid(
+        "digital.sampler",
+        format!("\"{word}\""),
+        expected,
+    ))
+}
+
 /// Refuses a step, and lengths, for spins.
 fn no_step(digital: &Digital) -> Result<()> {
     let (step, lengths) = (digital.step, &digital.precondition);
@@ -666,7 +704,7 @@ fn no_step(digital: &Digital) -> Result<()> {
         Some((key, value)) => Err(Error::invalid(
             key,
             value,
-            "this key to be absent for an energy of spins",
+            "this key to be absent for an energy of spins or categories",
         )),
     }
 }

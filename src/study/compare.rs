@@ -1,6 +1,7 @@
 //! The jobs: `run` one chip, `train`, and `compare` everything with everything.
 
 use super::Session;
+use super::accuracy::{self, Path};
 use super::agree;
 use super::chips::Prepared;
 use super::dice;
@@ -25,6 +26,8 @@ const RHAT_LIMIT: f64 = 1.01;
 const RHAT_LIMIT_OTHERS: f64 = 1.1;
 /// Effective draws from which on agreement or difference is called established: with fewer, standard errors are guesses.
 const LEAST_EFFECTIVE: f64 = 100.0;
+/// Chips up to which the accuracy of each is followed along its draws: more are told by their distribution.
+const MOST_PATHS: usize = 9;
 /// p-value below which two laws are called different.
 const P_LIMIT: f64 = 1e-3;
 
@@ -227,6 +230,9 @@ pub fn compare(
     let judge = |outcome: &mut Outcome| match &reference {
         Some(reference) => {
             add_discrete_distances(&model, outcome, reference);
+            if prepared.dies.len() <= MOST_PATHS {
+                outcome.path = Path::new(&model, outcome, reference);
+            }
             let own = (outcome.record.name != reference.name).then(|| against(outcome, reference));
             own.into_iter().flatten().collect()
         }
@@ -253,6 +259,11 @@ pub fn compare(
         of_products.push(products);
         outcomes.push(outcome);
     }
+    let paths: Vec<Path> = outcomes.iter_mut().filter_map(|o| o.path.take()).collect();
+    let laws = &record.program;
+    record.accuracy = accuracy::accuracy_record(&paths, |name| {
+        laws.iter().find(|p| p.sampler == name)?.exact_tv
+    });
     if let Some(reference) = &reference {
         let told = verdicts(&outcomes, reference, &record.comparisons);
         record.verdicts.extend(told);

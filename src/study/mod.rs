@@ -2,6 +2,7 @@
 //!
 //! This is what the command line calls; a library user can call the same few functions.
 
+mod accuracy;
 mod agree;
 mod checkpoint;
 mod chips;
@@ -11,6 +12,7 @@ mod coupling_check;
 mod density;
 mod dice;
 mod digits;
+mod exact_draws;
 mod fit;
 mod held;
 mod learn;
@@ -18,6 +20,7 @@ pub mod linear_algebra;
 mod measure;
 mod rbm;
 mod reference;
+mod reference_matrix;
 mod sample;
 mod stream;
 mod sweep;
@@ -28,6 +31,7 @@ pub use circuits::{check_circuit, run_circuit};
 pub use compare::{compare, run, train};
 pub use density::run_density;
 pub use fit::{FitReport, FitRow, NodeFit, Traces, fit};
+pub use reference_matrix::{FALSE_ALARM, MatrixPlan, reference_matrix, reference_samplers};
 pub use sweep::{Work, check_sweep, run_sweep};
 pub use verify::{Checked, Conditions, Measurement, Verdict, verify};
 

@@ -1,6 +1,7 @@
 //! Running each sampler of an experiment through the same phases.
 
 use super::Session;
+use super::accuracy::Path;
 use super::chips::Prepared;
 use super::linear_algebra;
 use super::measure::Measured;
@@ -15,7 +16,7 @@ use crate::record::{
     Array, CalibrationRecord, EnergyLedger, Metric, ProgramRecord, RunDirectory, SamplerRecord,
 };
 use crate::sampler::{
-    Annealed, Cost, Description, Horizon, Phase, Run, Sampler, Schedule, Seconds, anneal,
+    Annealed, Cost, Description, Horizon, Phase, Run, Sampler, Samples, Schedule, Seconds, anneal,
 };
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -46,6 +47,10 @@ pub(super) struct Outcome {
     pub run: Run,
     pub measured: Measured,
     pub record: SamplerRecord,
+    /// Wall time of building and running the sampler alone.
+    pub sampling_seconds: f64,
+    /// Its accuracy, once it has been held against an exact law.
+    pub path: Option<Path>,
 }
 
 impl Prepared {
@@ -182,12 +187,11 @@ impl Prepared {
         }
     }
 
-    /// Runs one sampler freely and measures it; writes its draws.
-    pub(super) fn free_run(
+    /// Runs one sampler freely and measures it; writes nothing.
+    pub(super) fn measured_run(
         &self,
         contender: Contender,
         model: &Model,
-        directory: &RunDirectory,
         session: &Session,
         warnings: &mut Vec<String>,
     ) -> Result<Outcome> {
@@ -205,15 +209,47 @@ impl Prepared {
         let mut run = sampler.run(&phase)?;
         run.cost = annealed.plus(run.cost);
         session.watch.end();
+        let sampling_seconds = began.elapsed().as_secs_f64();
         let description = sampler.describe();
         let measured = Measured::new(model, &run.samples, phase.clamp.as_ref());
-        let s = &run.samples;
+        let mut metrics = measured.metrics(&run);
+        metrics.extend(self.linear_algebra(&contender, model, &run)?);
+        let draws = run.samples.draws as u64;
+        let mut record = self.record(&contender, model, &description, &run, draws, metrics)?;
+        record.node_beta = measured.node_beta();
+        record.ess_min = measured.ess_min;
+        record.energy_joules.per_effective_sample = measured.ess_min.map(|ess| run.cost.per(ess));
+        record.rhat_max = measured.rhat_max;
+        record.wall_seconds = began.elapsed().as_secs_f64();
+        Ok(Outcome {
+            contender,
+            description,
+            run,
+            measured,
+            record,
+            sampling_seconds,
+            path: None,
+        })
+    }
+
+    /// Runs one sampler freely and measures it; writes its draws.
+    pub(super) fn free_run(
+        &self,
+        contender: Contender,
+        model: &Model,
+        directory: &RunDirectory,
+        session: &Session,
+        warnings: &mut Vec<String>,
+    ) -> Result<Outcome> {
+        let began = Instant::now();
+        let mut outcome = self.measured_run(contender, model, session, warnings)?;
+        let (name, s) = (&outcome.description.name, &outcome.run.samples);
         let mut arrays = vec![
             ("x", Array::f32(&[s.chains, s.draws, s.nodes], s.x.clone())),
             ("t", Array::f64(&[s.draws], s.t.clone())),
             (
                 "energy",
-                Array::f64(&[s.chains, s.draws], measured.energy.clone()),
+                Array::f64(&[s.chains, s.draws], outcome.measured.energy.clone()),
             ),
         ];
         if let Some(graph) = model.factors() {
@@ -226,31 +262,13 @@ impl Prepared {
         }
         directory.write_arrays(&format!("samples-{name}.npz"), &arrays)?;
         if self.experiment.plan.record == "both" {
-            let arrays = stream::moments_of(
-                model,
-                &self.products(),
-                &run.samples,
-                phase.clamp.as_ref().map_or(&[], |c| &c.nodes),
-            );
+            let clamp = self.clamp(s.chains);
+            let held = clamp.as_ref().map_or(&[][..], |c| &c.nodes);
+            let arrays = stream::moments_of(model, &self.products(), s, held);
             directory.write_arrays(&format!("moments-{name}.npz"), &arrays)?;
         }
-        let wall_seconds = began.elapsed().as_secs_f64();
-        let mut metrics = measured.metrics(&run);
-        metrics.extend(self.linear_algebra(&contender, model, &run)?);
-        let draws = s.draws as u64;
-        let mut record = self.record(&contender, model, &description, &run, draws, metrics)?;
-        record.node_beta = measured.node_beta();
-        record.ess_min = measured.ess_min;
-        record.energy_joules.per_effective_sample = measured.ess_min.map(|ess| run.cost.per(ess));
-        record.rhat_max = measured.rhat_max;
-        record.wall_seconds = wall_seconds;
-        Ok(Outcome {
-            contender,
-            description,
-            run,
-            measured,
-            record,
-        })
+        outcome.record.wall_seconds = began.elapsed().as_secs_f64();
+        Ok(outcome)
     }
 
     /// What a Gaussian's draws say of A⁻¹b, A⁻¹ and log det A; for chips beside the errors that the law allows.
@@ -538,34 +556,38 @@ fn calibration_record(programmed: &Programmed) -> Option<CalibrationRecord> {
 
 /// Adds tv and kl against the exact probabilities, with the sampling floor, to the metrics of a sampler of spins or factors.
 pub(super) fn add_discrete_distances(model: &Model, outcome: &mut Outcome, reference: &Reference) {
+    let found = discrete_distances(model, &outcome.run.samples, &outcome.measured, reference);
+    for (name, value) in found {
+        let metric = Metric { value, se: None };
+        outcome.record.metrics.insert(name.to_owned(), metric);
+    }
+}
+
+/// `tv`, `tv_floor` and `kl` of draws against the exact probabilities; none without those.
+pub(super) fn discrete_distances(
+    model: &Model,
+    s: &Samples,
+    measured: &Measured,
+    reference: &Reference,
+) -> Vec<(&'static str, f64)> {
     let Some(p) = &reference.probabilities else {
-        return;
+        return Vec::new();
     };
-    let s = &outcome.run.samples;
     let mut counts = vec![0.0; p.len()];
     for x in s.x.chunks(s.nodes) {
-        counts[state_index(model, x, &outcome.measured.free)] += 1.0;
+        counts[state_index(model, x, &measured.free)] += 1.0;
     }
     let total = (s.chains * s.draws) as f64;
     let q: Vec<f64> = counts.iter().map(|c| c / total).collect();
     // Correlated draws: the floor is that of the effective number of them.
-    let effective = outcome.measured.ess_min.unwrap_or(total).min(total);
-    let put = |metrics: &mut BTreeMap<String, Metric>, name: &str, value: f64| {
-        metrics.insert(name.to_owned(), Metric { value, se: None });
-    };
-    put(
-        &mut outcome.record.metrics,
-        "tv",
-        diagnostics::total_variation(p, &q),
-    );
-    put(
-        &mut outcome.record.metrics,
-        "tv_floor",
-        diagnostics::expected_total_variation(p, (effective.round() as u64).max(1)),
-    );
-    put(
-        &mut outcome.record.metrics,
-        "kl",
-        diagnostics::kl_divergence(&q, p),
-    );
+    let effective = measured.ess_min.unwrap_or(total).min(total);
+    let effective = (effective.round() as u64).max(1);
+    vec![
+        ("tv", diagnostics::total_variation(p, &q)),
+        (
+            "tv_floor",
+            diagnostics::expected_total_variation(p, effective),
+        ),
+        ("kl", diagnostics::kl_divergence(&q, p)),
+    ]
 }

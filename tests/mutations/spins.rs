@@ -1,4 +1,6 @@
 //! Samplers of four spins on a ring.
+// Kernels take the state as a user would keep it.
+#![allow(clippy::ptr_arg)]
 
 use super::Caught;
 use rand::RngExt;
