@@ -227,7 +227,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         /// Heat bath and Metropolis leave Boltzmann's law as it is; choices at random are reversible, sweeps are not (but
-        /// there and back they are); no distance exceeds the bound of the singular gap, and a gap twice as large is exceeded.
+        /// there and back they are); no distance exceeds the bound of the singular gap, and from the worst start none is much below it.
         #[test]
         fn kernels_of_spins_have_the_boltzmann_law(energy in strategies::isings(2..6)) {
             let n = energy.fields.len();
@@ -254,10 +254,15 @@ mod tests {
                     prop_assert!(distance <= constant * sigma.powi(t) + 1e-12, "{t} {distance}");
                 }
                 if std::ptr::eq(chain, &glauber) {
+                    // From the worst start a reversible chain is ½ σ^t away at least: σ^t f = P^t f for the slowest mode f.
                     let late = (1e-3f64.ln() / sigma.ln()).ceil() as usize;
-                    let distance = total_variation(&chain.after(&law, late.max(39) - 39), &pi);
-                    let twice = constant * sigma.powi(2 * late as i32);
-                    prop_assert!(distance > twice, "{late}: {distance} {twice}");
+                    let from = |start: usize| {
+                        let mut law = vec![0.0; pi.len()];
+                        law[start] = 1.0;
+                        total_variation(&chain.after(&law, late), &pi)
+                    };
+                    let worst = (0..pi.len()).map(from).fold(0.0, f64::max);
+                    prop_assert!(worst >= 0.5 * sigma.powi(late as i32) - 1e-12, "{late}: {worst}");
                 }
             }
         }
