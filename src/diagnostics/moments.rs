@@ -163,9 +163,16 @@ pub struct MomentComparison {
     pub cov_p: f64,
 }
 
-/// Compares two sets of moments of the same nodes.
+/// Compares two sets of moments of the same nodes. Variances of spins (1 − m²) and indicators (m − m²) say nothing that the means
+/// do not, and their standard errors vanish at m = 0 and ½: they are left out.
 pub fn compare_moments(a: &Moments, b: &Moments) -> MomentComparison {
     let n = a.mean.len();
+    let of_mean = |moments: &Moments, i: usize| {
+        let (m, variance) = (moments.mean[i], moments.covariance[i * n + i]);
+        let is = |value: f64| (variance - value).abs() < 1e-9;
+        is(1.0 - m * m) || is(m - m * m)
+    };
+    let follows = |i: usize| of_mean(a, i) && of_mean(b, i);
     let z = |va: f64, sa: f64, vb: f64, sb: f64| {
         let se = (sa * sa + sb * sb).sqrt();
         (se > 0.0).then(|| (va - vb) / se)
@@ -187,7 +194,9 @@ pub fn compare_moments(a: &Moments, b: &Moments) -> MomentComparison {
     );
     let cov = summary(
         (0..n)
-            .flat_map(|i| (i..n).map(move |j| i * n + j))
+            .flat_map(|i| (i..n).map(move |j| (i, j)))
+            .filter(|&(i, j)| i != j || !follows(i))
+            .map(|(i, j)| i * n + j)
             .filter_map(|k| {
                 z(
                     a.covariance[k],
@@ -281,5 +290,20 @@ mod tests {
         assert_eq!(m.covariance[1], m.covariance[2]);
         let same = compare_moments(&m, &m);
         assert_eq!((same.mean_rms_z, same.mean_p), (0.0, 1.0));
+    }
+
+    /// A spin's variance with a mean near zero: no error of the mean makes it count; a real variable's does.
+    #[test]
+    fn variances_of_spins_are_no_evidence() {
+        let of = |mean: f64, variance: f64, se: f64| Moments {
+            mean: vec![mean],
+            mean_se: vec![0.01],
+            covariance: vec![variance],
+            covariance_se: vec![se],
+        };
+        let (a, b) = (of(1e-5, 1.0 - 1e-10, 1e-7), of(0.02, 1.0 - 4e-4, 0.0));
+        assert_eq!(compare_moments(&a, &b).cov_max_z, 0.0);
+        let (a, b) = (of(0.0, 0.5, 1e-3), of(0.0, 0.6, 0.0));
+        assert!((compare_moments(&a, &b).cov_max_z - 100.0).abs() < 1e-9);
     }
 }

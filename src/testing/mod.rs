@@ -36,7 +36,7 @@ pub mod transfer;
 pub mod view;
 
 pub use budget::{Budget, OpenBudget, Shares};
-pub use chain::TransitionMatrix;
+pub use chain::{MAX_STATES, TransitionMatrix};
 pub use invariance::leaves_invariant;
 pub use joint::geweke_joint;
 pub use orders::{Grid, orders_match, scheme_orders, step_orders};
