@@ -1,6 +1,10 @@
 //! Factor graphs: conditional laws and colourings against enumeration, block Gibbs against the exact law, chains that do not depend
 //! on threads or clamps.
 
+#[path = "common/factors.rs"]
+mod counting;
+
+use counting::{counts, state};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
@@ -12,8 +16,7 @@ use thermochip::energy::{
 };
 use thermochip::hardware::{Die, Placement, Programmed, card::card, program_with_auxiliaries};
 use thermochip::sampler::{
-    AnalogSampler, Clamp, FactorSampler, Follow, Horizon, Phase, Run, Sampler, StepRule,
-    conditionals,
+    AnalogSampler, Clamp, FactorSampler, Follow, Horizon, Phase, Sampler, StepRule, conditionals,
 };
 use thermochip::testing::assertions::{agrees, counts_match};
 
@@ -85,16 +88,6 @@ fn heated(graph: &FactorGraph, temperature: f64) -> FactorGraph {
         ..factor.clone()
     });
     FactorGraph::new(graph.domains().to_vec(), factors.collect()).unwrap()
-}
-
-/// State number `index` of a graph.
-fn state(graph: &FactorGraph, mut index: usize) -> Vec<u8> {
-    let digits = graph.domains().iter().map(|domain| {
-        let digit = index % domain.states();
-        index /= domain.states();
-        digit as u8
-    });
-    digits.collect()
 }
 
 /// P(x_i = k | rest) from the logits.
@@ -186,19 +179,6 @@ fn phase(burn_in: u64, sweeps: u64, every: Option<u64>) -> Phase {
 
 fn sampler(graph: &FactorGraph, chains: usize, origin: impl Into<Origin>) -> FactorSampler {
     FactorSampler::new(graph, chains, origin, Follow::silent()).unwrap()
-}
-
-/// Counts of the joint states.
-fn counts(graph: &FactorGraph, run: &Run) -> Vec<u64> {
-    let mut counts = vec![0; graph.states().unwrap()];
-    let mut x = vec![0u8; graph.dim()];
-    for values in run.samples.x.chunks(graph.dim()) {
-        for ((x, &value), domain) in x.iter_mut().zip(values).zip(graph.domains()) {
-            *x = domain.state(f64::from(value)).unwrap();
-        }
-        counts[graph.index(&x)] += 1;
-    }
-    counts
 }
 
 /// The law of a chain after each sweep, exactly: every variable in the order of the colouring is drawn from its law given the others.
@@ -295,7 +275,7 @@ fn fifty_mixed_models_have_their_laws_and_two_per_cent_of_temperature_are_reject
         }
         let run = |graph: &FactorGraph, domain: u64| {
             let run = sampler(graph, chains, (seed, domain)).run(&phase(0, sweeps, None));
-            counts(graph, &run.unwrap())
+            counts(graph, &run.unwrap().samples.x)
         };
         let counts = run(&graph, 1);
         counts_match(&counts, &law, 1e-8).unwrap_or_else(|e| panic!("model {seed}: {e}"));
@@ -332,7 +312,7 @@ fn two_sweeps_are_two_sweeps() {
             let run = sampler(&graph, 50_000, origin)
                 .run(&phase(0, 2, None))
                 .unwrap();
-            let counts = counts(&graph, &run);
+            let counts = counts(&graph, &run.samples.x);
             counts_match(&counts, &evolution.law, 5e-8).unwrap();
             let energy_law = enumerate_factors(&graph, &[]).unwrap().probabilities;
             assert!(counts_match(&counts, &energy_law, 5e-8).is_err());

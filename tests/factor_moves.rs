@@ -1,9 +1,13 @@
 //! Metropolis moves, tempering and annealing of factor graphs against exact evolution and enumeration. Each statistical check
 //! has a false-alarm rate of 1e-7 and a mutation that the same check refuses.
 
+#[path = "common/factors.rs"]
+mod counting;
+
+use counting::{counts, state};
 use thermochip::energy::{Domain, Factor, FactorGraph, Model, enumerate_factors};
 use thermochip::sampler::{
-    AnnealedImportance, Clamp, FactorSampler, Follow, Horizon, Ladder, Phase, Run, Sampler,
+    AnnealedImportance, Clamp, FactorSampler, Follow, Horizon, Ladder, Phase, Sampler,
     TemperingSampler, annealed_importance,
 };
 use thermochip::testing::assertions::counts_match;
@@ -51,27 +55,6 @@ fn phase(burn_in: u64) -> Phase {
     }
 }
 
-fn counts(graph: &FactorGraph, run: &Run) -> Vec<u64> {
-    let mut counts = vec![0; graph.states().unwrap()];
-    let mut x = vec![0u8; graph.dim()];
-    for values in run.samples.x.chunks(graph.dim()) {
-        for ((x, &value), domain) in x.iter_mut().zip(values).zip(graph.domains()) {
-            *x = domain.state(f64::from(value)).unwrap();
-        }
-        counts[graph.index(&x)] += 1;
-    }
-    counts
-}
-
-fn state(graph: &FactorGraph, mut index: usize) -> Vec<u8> {
-    let digits = graph.domains().iter().map(|domain| {
-        let digit = index % domain.states();
-        index /= domain.states();
-        digit as u8
-    });
-    digits.collect()
-}
-
 /// The law after `sweeps` sweeps from spins at +1 and categories at 0, proposing with probability `proposed`.
 fn evolved(graph: &FactorGraph, sweeps: usize, proposed: f64) -> Vec<f64> {
     let start: Vec<u8> = graph
@@ -110,7 +93,7 @@ fn proposals_are_those_of_metropolis() {
     let chains = 200_000;
     let sampler = || FactorSampler::new(&graph, chains, (3, 0), Follow::silent()).unwrap();
     let run = sampler().by_proposals().run(&phase(1)).unwrap();
-    let seen = counts(&graph, &run);
+    let seen = counts(&graph, &run.samples.x);
     let exact = evolved(&graph, 2, 0.75);
     counts_match(&seen, &exact, FALSE_ALARM).unwrap();
     for wrong in [evolved(&graph, 2, 1.0), law(&graph)] {
@@ -121,7 +104,7 @@ fn proposals_are_those_of_metropolis() {
     assert!(rate > 0.05 && rate < 0.75, "{rate}");
     let gibbs = sampler().run(&phase(1)).unwrap();
     assert!(gibbs.acceptance.is_none());
-    assert!(counts_match(&counts(&graph, &gibbs), &exact, FALSE_ALARM).is_err());
+    assert!(counts_match(&counts(&graph, &gibbs.samples.x), &exact, FALSE_ALARM).is_err());
 }
 
 /// Long runs have the energy's law, and not that of an energy 5 % stronger.
@@ -145,7 +128,7 @@ fn proposals_and_tempering_leave_the_law() {
     for mut sampler in samplers {
         let name = sampler.describe().name;
         let run = sampler.run(&phase(100)).unwrap();
-        let seen = counts(&graph, &run);
+        let seen = counts(&graph, &run.samples.x);
         counts_match(&seen, &exact, FALSE_ALARM).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(counts_match(&seen, &hotter, FALSE_ALARM).is_err(), "{name}");
         if name == "tempering" {
@@ -171,7 +154,7 @@ fn held_variables_are_held_while_tempering() {
         values: [-1.0, 2.0].repeat(chains),
     });
     let run = sampler.run(&held).unwrap();
-    let seen = counts(&graph, &run);
+    let seen = counts(&graph, &run.samples.x);
     let conditional = |spin: u8, category: u8| {
         let inside = |index: usize| {
             let x = state(&graph, index);

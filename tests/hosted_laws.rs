@@ -1,6 +1,9 @@
 //! Factors over p-bits and categories that a host wires, against enumeration.
 //!
-//! Each χ² test fails a right system with probability 1e-7; there are fourteen.
+//! Each χ² test fails a right system with probability 1e-7; there are fifteen.
+
+#[path = "common/factors.rs"]
+mod joint;
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
@@ -70,22 +73,10 @@ fn sampler(programmed: Programmed, chains: usize) -> HostedSampler {
     HostedSampler::new(programmed, chains, (7, 3), Follow::silent()).unwrap()
 }
 
-fn tally(graph: &FactorGraph, draws: impl Iterator<Item = Vec<u8>>) -> Vec<u64> {
-    let states = graph.domains().iter().map(|d| d.states()).product();
-    let mut counts = vec![0; states];
-    draws.for_each(|x| counts[graph.index(&x)] += 1);
-    counts
-}
-
 /// Counts of one draw of each chain after so many rounds.
 fn counts(programmed: Programmed, graph: &FactorGraph, rounds: u64) -> Vec<u64> {
     let run = sampler(programmed, CHAINS).run(&phase(rounds)).unwrap();
-    let read = |values: &[f32]| {
-        let mut x = vec![0; graph.dim()];
-        graph.read(values, &mut x);
-        x
-    };
-    tally(graph, run.samples.x.chunks(graph.dim()).map(read))
+    joint::counts(graph, &run.samples.x)
 }
 
 fn law(graph: &FactorGraph) -> Vec<f64> {
@@ -108,9 +99,12 @@ fn all_at_once(programmed: &Programmed, graph: &FactorGraph, rounds: u64) -> Vec
                 *new = seen[i];
             }
         }
-        x
+        let values = x.iter().zip(graph.domains());
+        values
+            .map(|(&s, domain)| domain.value(s) as f32)
+            .collect::<Vec<_>>()
     };
-    tally(graph, (0..CHAINS).map(draw))
+    joint::counts(graph, &(0..CHAINS).flat_map(draw).collect::<Vec<_>>())
 }
 
 #[test]
@@ -177,21 +171,11 @@ fn clamps_resuming_and_costs() {
         ..phase(40)
     };
     let run = one.run(&held).unwrap();
-    let read = |values: &[f32]| {
-        let mut x = vec![0; 4];
-        graph.read(values, &mut x);
-        x
-    };
-    let found = tally(&graph, run.samples.x.chunks(4).map(read));
+    let found = joint::counts(&graph, &run.samples.x);
     let exact = enumerate_factors(&graph, &[(1, 2)]).unwrap();
     let joint: Vec<f64> = (0..found.len())
         .map(|index| {
-            let mut x = [0u8; 4];
-            let mut rest = index;
-            for (x, domain) in x.iter_mut().zip(graph.domains()) {
-                *x = (rest % domain.states()) as u8;
-                rest /= domain.states();
-            }
+            let x = joint::state(&graph, index);
             if x[1] == 2 {
                 (-graph.value(&x)).exp()
             } else {
@@ -218,4 +202,52 @@ fn clamps_resuming_and_costs() {
     assert_eq!(resumed.run(&phase(19)).unwrap().samples.x, long);
     let wrong = ChainState::at(vec![7.0; 64]);
     assert!(resumed.restore(&wrong).is_err());
+}
+
+/// Spins alone at another temperature than the program's sample a multiple of the energy, offsets included, which the chip reports.
+#[test]
+fn hot_spins_sample_the_energy_that_they_report() {
+    let graph = five();
+    let mut die = bag(Some(2), &["offset"], "1 us");
+    die.temperature_ratio = 1.3;
+    let programmed = on(&die, &graph);
+    let Some(Model::Factors(own)) = programmed.energy() else {
+        panic!("a multiple of an energy is one");
+    };
+    let found = counts(programmed, &graph, 25);
+    counts_match(&found, &law(&own), 1e-7).unwrap();
+    assert!(counts_match(&found, &law(&graph), 1e-7).is_err());
+    let mixed = on(&die, &mixed(1));
+    assert!(mixed.energy().is_none() && !mixed.report().no_energy_because.is_empty());
+}
+
+/// A p-bit that was held keeps its value when it is let go, but for those few that flip within a round much shorter than τ; a frame
+/// and the host's time are on the bill.
+#[test]
+fn what_was_held_is_let_go_from_where_it_was() {
+    let mut die = bag(Some(1), &["readout_rate"], "1 us");
+    for (key, value) in [
+        ("physics.round_trip", "1 ps"),
+        ("readout.frame_time", "3 us"),
+        ("costs.host_time", "7 us"),
+    ] {
+        die.card.override_parameter(key, value).unwrap();
+    }
+    let graph = five();
+    let mut sampler = sampler(on(&die, &graph), 500);
+    let clamp = Clamp {
+        nodes: vec![0],
+        values: vec![1.0; 500],
+    };
+    let held = Phase {
+        clamp: Some(clamp),
+        ..phase(1)
+    };
+    sampler.run(&held).unwrap();
+    let run = sampler.run(&phase(1)).unwrap();
+    let up = run.samples.x.chunks(5).filter(|x| x[0] > 0.0).count();
+    assert!(up > 490, "{up} of 500");
+    let seconds = run.cost.seconds;
+    assert!((seconds.read.unwrap() - 3e-6).abs() < 1e-12);
+    assert!((seconds.host.unwrap() - 7e-6).abs() < 1e-12);
 }

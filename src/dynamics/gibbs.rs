@@ -307,6 +307,20 @@ mod tests {
         }
     }
 
+    /// Spins that no draw can turn: beyond the exponent's range a spin lies along its field. Exponents left as they are would wrap.
+    #[test]
+    fn fields_beyond_every_exponent_decide() {
+        let field = |i: usize| if i.is_multiple_of(2) { 150.0 } else { -150.0 };
+        let uneven = |i: usize, j: usize| 0.01 * ((i * 31 + j * 17) % 23) as f64;
+        let stepper = stepper::<f32>(12, 1, uneven, field);
+        assert!(matches!(&stepper.way, Way::Lanes(sweep) if !sweep.within));
+        for bits in levels(&stepper, Generator::Pcg, (12, 32)) {
+            for (i, level) in bits.into_iter().enumerate().filter(|(i, _)| i % 11 != 3) {
+                assert_eq!(level, if i % 2 == 0 { u32::MAX } else { 0 }, "{i}");
+            }
+        }
+    }
+
     /// Chain by chain with kept inputs, or 32 at a time with sums made anew: the same path, and a long one.
     #[test]
     fn kept_inputs_give_the_bits_of_sums() {

@@ -66,14 +66,11 @@ impl Chip for AuxiliaryChip {
     }
 
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
-        let mut reasons = self.pairs.chip().no_energy_because(die);
-        let own = self.pairs.energy().is_none();
-        reasons.push((own, "its pairs have none"));
-        reasons
+        self.pairs.chip().no_energy_because(die)
     }
 
-    fn on_elements(&self, _parameters: Parameters) -> Parameters {
-        self.pairs.asked()
+    fn on_elements(&self) -> Option<Parameters> {
+        Some(self.pairs.asked())
     }
 
     fn pairs(&self) -> Option<Vec<(usize, usize)>> {

@@ -91,9 +91,9 @@ pub(super) trait Chip: Debug + Send + Sync {
         None
     }
 
-    /// What is asked of the elements for an energy of these parameters, in the order of [`Self::realised`].
-    fn on_elements(&self, parameters: Parameters) -> Parameters {
-        parameters
+    /// What is asked of the elements, where they hold another energy than the one programmed.
+    fn on_elements(&self) -> Option<Parameters> {
+        None
     }
 
     /// What a host does with separate elements, where it wires them.

@@ -137,6 +137,17 @@ impl Die {
         (barrier * (1.0 / self.temperature_ratio - 1.0)).exp()
     }
 
+    /// Bias volts of a p-bit per unit of input, nominally: the logit 2I is the card's gain, per mV, times the bias.
+    pub(super) fn volts_per_input(&self) -> f64 {
+        2.0 / (1e3 * self.card.required("physics.bias_gain"))
+    }
+
+    /// [`Self::sensitivity`], times the corner's gain over the card's.
+    pub(super) fn gain(&self) -> f64 {
+        let key = "physics.bias_gain";
+        self.actual(key) / self.card.required(key) * self.sensitivity()
+    }
+
     /// What a parameter of the card really is on this die: its corner's value.
     pub fn actual(&self, key: &str) -> f64 {
         let value = self.card.at_corner(self.corner.as_deref(), key);

@@ -6,7 +6,7 @@
 
 use super::program::Programmed;
 use crate::dynamics::linear;
-use crate::energy::{FactorGraph, Ising, Model, Quadratic, exact};
+use crate::energy::{FactorGraph, Ising, Model, Quadratic, enumerate_factors, exact};
 use nalgebra::DVector;
 
 /// Distances of the realised law q from the requested p.
@@ -49,16 +49,9 @@ impl Programmed {
 
     /// Spins in products, of which a chip holds pairs.
     fn products(&self, asked: &FactorGraph) -> Option<Divergence> {
-        let q = self.settled_law()?;
-        let weight = |state: usize| {
-            let x: Vec<u8> = (0..asked.dim()).map(|i| (state >> i & 1) as u8).collect();
-            -asked.value(&x)
-        };
-        let logs: Vec<f64> = (0..q.len()).map(weight).collect();
-        let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logs.iter().map(|l| (l - most).exp()).sum();
-        let p: Vec<f64> = logs.iter().map(|l| (l - most).exp() / sum).collect();
-        Some(between(&p, &q))
+        // States are numbered alike: bit i is set where s_i = +1.
+        let p = enumerate_factors(asked, &[]).ok()?.probabilities;
+        Some(between(&p, &self.settled_law()?))
     }
 
     fn gaussian(&self, asked: &Quadratic) -> Option<Divergence> {

@@ -61,7 +61,7 @@ impl GatedChip {
             graph: graph.clone(),
             states,
             logits: Vec::new(),
-            volts_per_input: 2.0 / (1e3 * card.required("physics.bias_gain")),
+            volts_per_input: die.volts_per_input(),
             tau,
             realised: Realised::default(),
         };

@@ -7,21 +7,21 @@
 //! act on what each element is given.
 
 use super::bag;
-use super::card::{Card, Kind};
+use super::card::Kind;
 use super::chip::Chip;
 use super::converters::converter;
 use super::dac::Dac;
 use super::die::Die;
 use super::gates;
 use super::program::Realised;
+use super::spin_values::offsets;
 use super::view::View;
 use crate::dynamics::{Clocking, LevelInput, Levels, Linear, Process};
 use crate::energy::{Domain, Factor, FactorGraph, Model, Parameters, Parametric};
 use crate::error::{Error, Result};
 use rand::{Rng, RngExt};
 
-/// Domains of the die's random numbers: those of p-bits and of categories.
-const BIAS: u64 = 6;
+/// Domains of the die's random numbers, those of p-bits and of categories.
 const LOGIT: u64 = 15;
 const TAU: u64 = 5;
 
@@ -32,6 +32,8 @@ struct Element {
     tau: Vec<f64>,
     /// α.
     tau_bias: f64,
+    /// Input over the nominal one.
+    gain: f64,
     /// Error of each state's logit.
     errors: Vec<f64>,
     /// Offset of a p-bit's input.
@@ -47,8 +49,6 @@ pub struct Hosted {
     first_gate: Vec<usize>,
     /// T, s.
     round_trip: f64,
-    /// Nominal over actual temperature.
-    sensitivity: f64,
     /// The converter of the p-bits' inputs.
     dac: Dac,
 }
@@ -88,7 +88,7 @@ impl Hosted {
     fn settle(&self, i: usize, logits: &mut [f64], own: &mut [bool], rng: &mut impl Rng) {
         let element = &self.elements[i];
         let mut settle = |gate: &mut bool, tau: f64, input: f64| {
-            let input = self.sensitivity * input;
+            let input = element.gain * input;
             let kept = (-self.round_trip / tau * (element.tau_bias * input).cosh()).exp();
             let (redraw, up): (f64, f64) = (rng.random(), rng.random());
             if redraw >= kept {
@@ -125,18 +125,24 @@ impl Hosted {
         self.dac.bits.is_some() && self.graph.domains().contains(&Domain::Spin)
     }
 
-    /// Gates that decide `x`: later ones than the first that is on are off.
-    pub fn gates_of(&self, x: &[u8], gates: &mut [bool]) {
-        gates.fill(false);
-        for (i, &state) in x.iter().enumerate() {
-            let own = &mut gates[self.first_gate[i]..self.first_gate[i + 1]];
-            let on = match self.graph.domains()[i] {
-                Domain::Spin => (state == 1).then_some(0),
-                Domain::Categorical(_) => Some(usize::from(state)),
-            };
-            if let Some(gate) = on.and_then(|k| own.get_mut(k)) {
-                *gate = true;
-            }
+    /// Whether categories are drawn at another temperature than the card's, where their gates make no softmax of a multiple.
+    fn warm_categories(&self) -> bool {
+        let domains = self.elements.iter().zip(self.graph.domains());
+        domains
+            .filter(|(_, domain)| **domain != Domain::Spin)
+            .any(|(element, _)| element.gain != 1.0)
+    }
+
+    /// Puts the gates of variable `i` where they decide `state`: later ones than the first that is on are off.
+    pub fn put(&self, i: usize, state: u8, gates: &mut [bool]) {
+        let own = &mut gates[self.first_gate[i]..self.first_gate[i + 1]];
+        own.fill(false);
+        let on = match self.graph.domains()[i] {
+            Domain::Spin => (state == 1).then_some(0),
+            Domain::Categorical(_) => Some(usize::from(state)),
+        };
+        if let Some(gate) = on.and_then(|k| own.get_mut(k)) {
+            *gate = true;
         }
     }
 }
@@ -168,6 +174,12 @@ impl HostedChip {
         }
         let tau = die.card.required("physics.tau");
         let round_trip = die.card.required("physics.round_trip");
+        let n = graph.dim();
+        let bits = graph.domains().iter().map(|domain| domain.states() - 1);
+        let all_gates: usize = bits.sum();
+        let volts_per_input = spins.map_or(1.0, Die::volts_per_input);
+        let off = spins.map_or_else(Vec::new, |die| offsets(die, n, volts_per_input));
+        let spins_tau = spins.map_or_else(Vec::new, |die| die.sites(TAU, all_gates));
         let (mut elements, mut first_gate, mut state) = (Vec::new(), vec![0], 0u64..);
         for (i, domain) in graph.domains().iter().enumerate() {
             let (element, kind) = match domain {
@@ -189,30 +201,34 @@ impl HostedChip {
             let first = first_gate[i];
             let slow = element.actual("physics.tau") * element.slower_when_cold();
             let spread = element.spread("tau", "nonidealities.tau_sigma");
+            let deviate = |g: usize| match domain {
+                Domain::Spin => spins_tau[g],
+                Domain::Categorical(_) => element.deviate(TAU, g as u64),
+            };
             let gates = first..first + states - 1;
-            let times = gates.map(|g| slow * (spread * element.deviate(TAU, g as u64)).exp());
+            let times = gates.map(|g| slow * (spread * deviate(g)).exp());
             let sigma = element.spread("weight", "nonidealities.weight_sigma");
             let errors = (0..states).zip(&mut state);
             elements.push(Element {
                 tau: times.collect(),
                 tau_bias: card.required("physics.tau_bias"),
+                gain: element.gain(),
                 errors: errors
                     .map(|(_, k)| sigma * element.deviate(LOGIT, k))
                     .collect(),
                 offset: match domain {
-                    Domain::Spin => offset(element, i as u64),
+                    Domain::Spin => off[i],
                     Domain::Categorical(_) => 0.0,
                 },
             });
             first_gate.push(first + states - 1);
         }
-        let gates = first_gate[elements.len()];
         let of = |i: &usize| first_gate[*i]..first_gate[*i + 1];
         let classes = graph.colouring().iter();
         let classes = classes.map(|class| class.iter().flat_map(of).collect());
         let input = LevelInput::Direct {
-            field: vec![0.0; gates],
-            coupling: Linear::Sparse(vec![Vec::new(); gates]),
+            field: vec![0.0; all_gates],
+            coupling: Linear::Sparse(vec![Vec::new(); all_gates]),
         };
         let times = elements.iter().flat_map(|e| &e.tau).map(|t| t / tau);
         let process = Process {
@@ -225,39 +241,24 @@ impl HostedChip {
             }),
             ..Process::still(0)
         };
-        let mut chip = HostedChip {
+        let realised = Realised {
+            fields: elements.iter().map(|e| e.offset).collect(),
+            ..Realised::default()
+        };
+        Ok(HostedChip {
             hosted: Hosted {
                 graph: graph.clone(),
                 elements,
                 first_gate,
                 round_trip,
-                sensitivity: die.sensitivity(),
                 dac: converter(spins.unwrap_or(die), "limits.field_max", 1.0),
             },
             process,
             tau,
-            volts_per_input: spins.map_or(1.0, |d| volts_per_input(&d.card)),
-            realised: Realised::default(),
-        };
-        chip.realised.fields = chip.offsets();
-        Ok(chip)
+            volts_per_input,
+            realised,
+        })
     }
-
-    /// What elements get that nobody asked for: inputs of p-bits.
-    fn offsets(&self) -> Vec<f64> {
-        self.hosted.elements.iter().map(|e| e.offset).collect()
-    }
-}
-
-fn volts_per_input(card: &Card) -> f64 {
-    2.0 / (1e3 * card.required("physics.bias_gain"))
-}
-
-/// Offset of the input of p-bit `i`.
-fn offset(die: &Die, i: u64) -> f64 {
-    let unit = volts_per_input(&die.card);
-    let z = die.deviate(BIAS, i);
-    die.actual("physics.skew") / unit + die.offset(z, i, unit)
 }
 
 /// Whether a host has to wire this energy: it has spins, or factors of several variables.
@@ -292,14 +293,14 @@ impl Chip for HostedChip {
         &self.realised
     }
 
-    /// The energy with the elements' errors, where these act as terms of their own: no converter rounds, and the temperature
-    /// is the card's.
+    /// The energy with the elements' errors, where these act as terms of their own: no converter rounds, and where there are
+    /// categories the temperature is the card's.
     fn energy(&self, _die: &Die, _asked: &Model) -> Option<Model> {
         let hosted = &self.hosted;
-        if hosted.sensitivity != 1.0 || hosted.rounds() {
-            return None;
-        }
         let mut factors = hosted.graph.factors().to_vec();
+        let gain = hosted.elements.first().map_or(1.0, |e| e.gain);
+        let weights = factors.iter_mut().flat_map(|f| &mut f.weights);
+        weights.for_each(|w| *w *= gain);
         for (i, (element, domain)) in hosted
             .elements
             .iter()
@@ -307,7 +308,7 @@ impl Chip for HostedChip {
             .enumerate()
         {
             factors.push(match domain {
-                Domain::Spin => Factor::product(vec![i], element.offset),
+                Domain::Spin => Factor::product(vec![i], gain * element.offset),
                 Domain::Categorical(_) => Factor::table(vec![i], element.errors.clone()),
             });
         }
@@ -320,7 +321,7 @@ impl Chip for HostedChip {
         vec![
             (hosted.rounds(), "inputs are rounded by converters"),
             (
-                hosted.sensitivity != 1.0,
+                hosted.warm_categories(),
                 "gates of categories at another temperature than the card's",
             ),
         ]

@@ -56,7 +56,7 @@ impl LatchChip {
                 return Err(Error::invalid(key, "nothing", expected));
             }
         }
-        let volts_per_input = 2.0 / (1e3 * die.card.required("physics.bias_gain"));
+        let volts_per_input = die.volts_per_input();
         let values = SpinValues::new(die, ising, volts_per_input, &[]);
         let realised = values.realise(
             die,

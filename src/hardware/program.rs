@@ -622,7 +622,8 @@ impl Programmed {
 
     /// What is asked of the elements.
     pub(super) fn asked(&self) -> Parameters {
-        self.chip.on_elements(self.model.parameters())
+        let own = self.chip.on_elements();
+        own.unwrap_or_else(|| self.model.parameters())
     }
 
     /// What a host does with separate elements, where it wires them.

@@ -22,6 +22,15 @@ pub(super) struct SpinValues {
     offsets: Vec<f64>,
 }
 
+/// Bias offsets of the p-bits of `n` sites, in units of input.
+pub(super) fn offsets(die: &Die, n: usize, volts_per_input: f64) -> Vec<f64> {
+    let skew = die.actual("physics.skew") / volts_per_input;
+    let sites = (0u64..).zip(die.sites(BIAS, n));
+    sites
+        .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
+        .collect()
+}
+
 impl SpinValues {
     /// Those of the die for this graph; `volts_per_input` turns its offsets in volts into inputs, `directed` holds
     /// (into, from, J) of couplings that act one way.
@@ -31,15 +40,11 @@ impl SpinValues {
         volts_per_input: f64,
         directed: &[(usize, usize, f64)],
     ) -> Self {
-        let skew = die.actual("physics.skew") / volts_per_input;
         let mut values = SpinValues {
             edges: ising.couplings.edges().to_vec(),
             one_way: Vec::new(),
             gains: Vec::new(),
-            offsets: (0u64..)
-                .zip(die.sites(BIAS, ising.fields.len()))
-                .map(|(i, z)| skew + die.offset(z, i, volts_per_input))
-                .collect(),
+            offsets: offsets(die, ising.fields.len(), volts_per_input),
         };
         values.direct(directed);
         let gains = (0..values.edges.len() as u64).map(|edge| die.coupler_gains(COUPLING, edge));

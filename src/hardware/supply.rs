@@ -95,7 +95,7 @@ fn response(die: &Die) -> Result<Response> {
     let kelvins = die.card.required("physics.temperature") * die.temperature_ratio;
     let thermal = BOLTZMANN * kelvins / ELEMENTARY_CHARGE;
     let at = |bias: f64| {
-        let field = bias * thermal / (2.0 / (1e3 * die.card.required("physics.bias_gain")));
+        let field = bias * thermal / die.volts_per_input();
         let one = Ising::new(vec![field], Couplings::empty(1))?;
         let chip = LatchChip::new(die, &one, ChargeLevel::Poisson)?;
         let reach = chip.supply(die) + 2.0;

@@ -73,8 +73,7 @@ impl TelegraphChip {
         let card = &die.card;
         let n = ising.fields.len();
         let tau = card.required("physics.tau");
-        // Logit per volt is 1000 × (logit per mV); the logit is 2I.
-        let volts_per_input = 2.0 / (1e3 * card.required("physics.bias_gain"));
+        let volts_per_input = die.volts_per_input();
         let supply = die.supply;
         let slow = die.actual("physics.tau") / tau
             * supply.map_or(1.0, |s| s.slower)
@@ -127,8 +126,7 @@ impl TelegraphChip {
             synapse_rate,
             volts_per_input,
             synapse,
-            sensitivity: die.actual("physics.bias_gain") / card.required("physics.bias_gain")
-                * die.sensitivity(),
+            sensitivity: die.gain(),
             realised: Realised::default(),
         };
         let parameters = Parameters {

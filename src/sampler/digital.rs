@@ -232,9 +232,10 @@ pub(super) fn finish(
 }
 
 /// What Gibbs samplers say of themselves: sweeps, no bias.
-pub(super) fn gibbs(chains: usize, nodes: usize) -> Description {
+pub(super) fn sweeps(chains: usize, nodes: usize, metropolis: bool) -> Description {
+    let name = if metropolis { "metropolis" } else { "gibbs" };
     Description {
-        name: "gibbs".to_owned(),
+        name: name.to_owned(),
         kind: "digital".to_owned(),
         chains,
         nodes,
@@ -440,16 +441,7 @@ impl GibbsSampler {
 
 impl Sampler for GibbsSampler {
     fn describe(&self) -> Description {
-        let gibbs = gibbs(self.ensemble.chains(), self.model.dim());
-        let name = if self.metropolis {
-            "metropolis"
-        } else {
-            "gibbs"
-        };
-        Description {
-            name: name.to_owned(),
-            ..gibbs
-        }
+        sweeps(self.ensemble.chains(), self.model.dim(), self.metropolis)
     }
 
     fn state(&self) -> ChainState {

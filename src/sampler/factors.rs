@@ -177,16 +177,7 @@ impl FactorSampler {
 
 impl Sampler for FactorSampler {
     fn describe(&self) -> Description {
-        let gibbs = digital::gibbs(self.ensemble.chains(), self.graph.dim());
-        let name = if self.metropolis {
-            "metropolis"
-        } else {
-            "gibbs"
-        };
-        Description {
-            name: name.to_owned(),
-            ..gibbs
-        }
+        digital::sweeps(self.ensemble.chains(), self.graph.dim(), self.metropolis)
     }
 
     fn state(&self) -> ChainState {

@@ -4,6 +4,7 @@
 //! thread count, and a state is where its gates stand and how many rounds it has had.
 
 use super::digital::count;
+use super::factors::check_states;
 use super::{
     ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, Samples, Seconds,
     clamp_mask,
@@ -25,6 +26,15 @@ struct Chain {
     x: Vec<u8>,
     gates: Vec<bool>,
     rounds: u64,
+}
+
+impl Chain {
+    /// Gates that decide the states.
+    fn put_all(&mut self, hosted: &Hosted) {
+        for (i, &state) in self.x.iter().enumerate() {
+            hosted.put(i, state, &mut self.gates);
+        }
+    }
 }
 
 /// Many copies of a bag, each behind its host.
@@ -58,7 +68,7 @@ impl HostedSampler {
             gates: vec![false; gates],
             rounds: 0,
         };
-        hosted.gates_of(&chain.x, &mut chain.gates);
+        chain.put_all(hosted);
         Ok(HostedSampler {
             chains: vec![chain; chains],
             origin: origin.into(),
@@ -76,14 +86,10 @@ impl HostedSampler {
 
     /// Refuses values that are no states; else the states.
     fn states(graph: &FactorGraph, key: &str, nodes: &[usize], values: &[f64]) -> Result<Vec<u8>> {
-        let state = |(k, &value): (usize, &f64)| {
-            let domain = graph.domains()[nodes[k % nodes.len()]];
-            domain.state(value).ok_or_else(|| {
-                let expected = format!("a state of a {domain}");
-                Error::invalid(format!("{key}[{k}]"), value, expected)
-            })
-        };
-        values.iter().enumerate().map(state).collect()
+        check_states(graph, key, nodes, values)?;
+        let domains = nodes.iter().cycle().map(|&node| graph.domains()[node]);
+        let states = values.iter().zip(domains);
+        Ok(states.filter_map(|(&v, domain)| domain.state(v)).collect())
     }
 
     /// A horizon in whole rounds.
@@ -144,7 +150,7 @@ impl Sampler for HostedSampler {
         let mut chains = self.chains.clone();
         for (chain, x) in chains.iter_mut().zip(x.chunks(all.len().max(1))) {
             chain.x.copy_from_slice(x);
-            hosted.gates_of(x, &mut chain.gates);
+            chain.put_all(&hosted);
         }
         if let Some(streams) = &state.streams {
             for (chain, entry) in chains.iter_mut().zip(streams) {
@@ -183,6 +189,7 @@ impl Sampler for HostedSampler {
             for (chain, row) in self.chains.iter_mut().zip(rows) {
                 for (&node, &state) in clamp.nodes.iter().zip(row) {
                     chain.x[node] = state;
+                    hosted.put(node, state, &mut chain.gates);
                 }
             }
         }
@@ -221,6 +228,10 @@ impl Sampler for HostedSampler {
         // The host reads and writes every element in every round.
         let handled = (chains * dim) as u64 * rounds;
         let ledger = self.programmed.ledger();
+        let (read_seconds, host_seconds) = (
+            self.programmed.frame_seconds(draws),
+            ledger.host_seconds(draws),
+        );
         let mut spent = ledger.run(
             chains,
             dim,
@@ -228,6 +239,8 @@ impl Sampler for HostedSampler {
             self.programmed.sample_period(),
             handled,
         );
+        let standing = ledger.standby(chains, read_seconds + host_seconds.unwrap_or(0.0));
+        spent.standby = spent.standby.zip(standing).map(|(a, b)| a + b);
         spent.write = ledger.write(chains, dim).write.map(|e| e * rounds as f64);
         Ok(Run {
             samples: Samples {
@@ -243,9 +256,11 @@ impl Sampler for HostedSampler {
             cost: Cost::of(
                 spent,
                 Seconds {
-                    // Round trips, which are the host's and the elements' at once.
+                    write: None,
+                    // Round trips: the host's, the readout's and the elements' at once. Draws that leave the loop come on top.
                     sample: Some(seconds),
-                    ..Seconds::default()
+                    read: Some(read_seconds),
+                    host: host_seconds,
                 },
             ),
             clip_fraction: 0.0,

@@ -46,16 +46,7 @@ pub fn leaves_invariant<S: Clone>(
     test: &Sequential,
 ) -> Result<(), String> {
     test.run(|draws, stream| {
-        let pairs: Vec<(S, S)> = (0..draws)
-            .map(|_| {
-                let start = exact(stream);
-                let mut state = start.clone();
-                for _ in 0..steps {
-                    kernel(&mut state, stream);
-                }
-                (start, state)
-            })
-            .collect();
+        let pairs = moved(&mut exact, &mut kernel, steps, draws, stream);
         let fresh: Vec<S> = (0..draws).map(|_| exact(stream)).collect();
         let mut found = Vec::new();
         for view in views {
@@ -79,4 +70,21 @@ pub fn leaves_invariant<S: Clone>(
         }
         Ok(found)
     })
+}
+
+/// Exact states, and where `steps` steps take them.
+pub(super) fn moved<S: Clone>(
+    exact: &mut impl FnMut(&mut Stream) -> S,
+    kernel: &mut impl FnMut(&mut S, &mut Stream),
+    steps: usize,
+    draws: usize,
+    stream: &mut Stream,
+) -> Vec<(S, S)> {
+    let pair = |_| {
+        let start = exact(stream);
+        let mut state = start.clone();
+        (0..steps).for_each(|_| kernel(&mut state, stream));
+        (start, state)
+    };
+    (0..draws).map(pair).collect()
 }

@@ -6,6 +6,7 @@
 
 use super::chain::TransitionMatrix;
 use super::evidence::{Evidence, law_of, mean_of, upper_chi_square};
+use super::invariance::moved;
 use super::sequential::{Sequential, Stream};
 use super::view::{Of, View, count};
 use std::collections::BTreeMap;
@@ -35,14 +36,7 @@ pub fn detailed_balance<S: Clone>(
     test: &Sequential,
 ) -> Result<(), String> {
     test.run(|draws, stream| {
-        let pairs: Vec<(S, S)> = (0..draws)
-            .map(|_| {
-                let start = exact(stream);
-                let mut state = start.clone();
-                kernel(&mut state, stream);
-                (start, state)
-            })
-            .collect();
+        let pairs = moved(&mut exact, &mut kernel, 1, draws, stream);
         let mut found = Vec::new();
         let mut numbers: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
         for view in views {
