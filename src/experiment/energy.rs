@@ -1,7 +1,7 @@
 //! `[energy]`: which energy, inline or from files.
 
 use super::reader::Section;
-use super::schema::Train;
+use super::training::Train;
 use crate::error::Result;
 use serde::Serialize;
 use toml::Value;

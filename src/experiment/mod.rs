@@ -16,6 +16,7 @@ mod reference_set;
 mod restricted;
 mod schema;
 mod sweep;
+mod training;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use clamp::Clamped;
@@ -26,11 +27,9 @@ pub use model::{build_model, coupled_pairs, read_graph};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use reference_set::{ReferenceEnergy, StatedMoments, energies_of, shipped_energies};
 pub use restricted::TrainRbm;
-pub use schema::{
-    Any, Conditional, CrossCheck, Data, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey,
-    Train,
-};
+pub use schema::{Any, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey};
 pub use sweep::{Axis, SweepExperiment};
+pub use training::{Conditional, CrossCheck, Data, Train};
 
 #[cfg(test)]
 mod tests {

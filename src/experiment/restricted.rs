@@ -1,7 +1,7 @@
 //! `[train]` beside `[energy] kind = "rbm"`: learning of a restricted Boltzmann machine by block Gibbs sampling.
 
 use super::reader::Section;
-use super::schema::{CrossCheck, Train};
+use super::training::{CrossCheck, Train};
 use crate::error::Result;
 use crate::training::{Method, OptimiserKind};
 use serde::Serialize;

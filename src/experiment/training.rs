@@ -1,0 +1,242 @@
+//! `[data]` and `[train]`: what programmed couplings are learned from, and how.
+
+use super::reader::Section;
+use super::restricted::TrainRbm;
+use crate::error::Result;
+use crate::training::{Method, OptimiserKind};
+use serde::Serialize;
+
+/// `[data]`.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Data {
+    pub file: String,
+    pub pixels: (usize, usize),
+    pub label: usize,
+    pub classes: usize,
+    pub scale: (f64, f64),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    pub test_rows: Option<String>,
+}
+
+/// `train.conditional`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Conditional {
+    /// Which visible nodes are clamped: `pixels`.
+    pub clamp: String,
+    /// Weight.
+    pub weight: f64,
+}
+
+/// `train.cross_check`: couplings through the chip against couplings through a digital sampler, over repeats.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct CrossCheck {
+    pub through: String,
+    pub repeats: usize,
+    pub updates: u64,
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Train {
+    pub method: Method,
+    pub through: String,
+    pub hidden: usize,
+    pub connect: String,
+    pub updates: u64,
+    pub batch: usize,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub positive: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub negative: String,
+    pub conditional: Option<Conditional>,
+    pub optimiser: OptimiserKind,
+    pub learning_rate: f64,
+    pub decay: f64,
+    pub weight_decay: f64,
+    pub bias_tolerance: f64,
+    pub checkpoint_every: u64,
+    pub cross_check: CrossCheck,
+    /// How a restricted Boltzmann machine is trained by block Gibbs sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rbm: Option<TrainRbm>,
+}
+
+/// Reads `[data]`.
+pub(super) fn data(s: &Section<'_>) -> Result<Data> {
+    s.check_keys(
+        &[
+            "file",
+            "kind",
+            "columns",
+            "labels",
+            "scale",
+            "threshold",
+            "test_rows",
+        ],
+        &[],
+    )?;
+    s.word("kind", "csv", &["csv"])?;
+    let Some(columns) = s.section("columns")? else {
+        return Err(s.missing("columns", "{ pixels = [first, end], label = column }"));
+    };
+    columns.check_keys(&["pixels", "label"], &[])?;
+    let pixels = match columns.indices("pixels")?.as_deref() {
+        Some(&[first, end]) if first < end => (first, end),
+        _ => return Err(columns.missing("pixels", "[first, end] with first < end")),
+    };
+    let label = columns.count("label", pixels.1 as u64, 0)? as usize;
+    let (mut label_column, mut classes) = (label, 10);
+    if let Some(labels) = s.section("labels")? {
+        labels.check_keys(&["column", "classes"], &[])?;
+        label_column = labels.count("column", label as u64, 0)? as usize;
+        classes = labels.count("classes", 10, 2)? as usize;
+    }
+    let scale = match (s.numbers("scale")?.as_deref(), s.get("scale")) {
+        (None, _) => (-1.0, 1.0),
+        (Some(&[lo, hi]), _) if lo < hi => (lo, hi),
+        (Some(_), Some(value)) => {
+            return Err(s.invalid("scale", value, "[low, high] with low < high"));
+        }
+        (Some(_), None) => (-1.0, 1.0),
+    };
+    let threshold = s
+        .get("threshold")
+        .map(|_| s.float("threshold", 0.0))
+        .transpose()?;
+    if let (Some(value), Some(at)) = (s.get("threshold"), threshold)
+        && !(scale.0 <= at && at < scale.1)
+    {
+        let expected = format!(
+            "a value on the scale, from {} to below {}",
+            scale.0, scale.1
+        );
+        return Err(s.invalid("threshold", value, expected));
+    }
+    if s.get("file").is_none() {
+        return Err(s.missing("file", "the path of a data file"));
+    }
+    Ok(Data {
+        file: s.text("file", "")?,
+        pixels,
+        label: label_column,
+        classes,
+        scale,
+        threshold,
+        test_rows: s.optional_text("test_rows")?,
+    })
+}
+
+/// Whether the energy is of spins.
+pub(super) fn of_spins(top: &Section<'_>) -> Result<bool> {
+    let energy = top.section("energy")?;
+    let kind = energy.as_ref().and_then(|e| e.get("kind"));
+    Ok(kind.and_then(toml::Value::as_str) == Some("ising"))
+}
+
+/// Reads `[train]`; `spins` says that the energy is of spins.
+pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
+    s.check_keys(
+        &[
+            "method",
+            "through",
+            "hidden",
+            "connect",
+            "updates",
+            "batch",
+            "positive",
+            "negative",
+            "conditional",
+            "optimiser",
+            "learning_rate",
+            "decay",
+            "weight_decay",
+            "bias_tolerance",
+            "checkpoint_every",
+            "cross_check",
+        ],
+        &[],
+    )?;
+    if let Some(value) = s.get("method")
+        && matches!(
+            value.as_str(),
+            Some(
+                "mle"
+                    | "score_matching"
+                    | "sliced_score_matching"
+                    | "denoising_score_matching"
+                    | "nce"
+                    | "pseudo_likelihood"
+            )
+        )
+    {
+        return Err(s.invalid(
+            "method",
+            value,
+            "a method supported in this version: pcd, cd",
+        ));
+    }
+    let method = if s.word("method", "pcd", &["pcd", "cd"])? == "cd" {
+        Method::Cd
+    } else {
+        Method::Pcd
+    };
+    let conditional = match s.section("conditional")? {
+        None => None,
+        Some(c) => {
+            c.check_keys(&["clamp", "weight"], &[])?;
+            Some(Conditional {
+                clamp: c.word("clamp", "pixels", &["pixels", "labels"])?,
+                weight: c.positive("weight", 1.0)?,
+            })
+        }
+    };
+    let optimiser = if s.word("optimiser", "adam", &["adam", "sgd"])? == "sgd" {
+        OptimiserKind::Sgd { momentum: 0.9 }
+    } else {
+        OptimiserKind::Adam
+    };
+    let digital: &[&str] = if spins { &["gibbs"] } else { &["ula", "mala"] };
+    let cross_check = match s.section("cross_check")? {
+        None => CrossCheck {
+            through: digital[0].to_owned(),
+            repeats: 4,
+            updates: 60,
+        },
+        Some(c) => {
+            c.check_keys(&["through", "repeats", "updates"], &[])?;
+            CrossCheck {
+                through: c.word("through", digital[0], digital)?,
+                repeats: c.count_between("repeats", 4, (2, 8))? as usize,
+                updates: c.count("updates", 60, 1)?,
+            }
+        }
+    };
+    Ok(Train {
+        method,
+        through: s.word("through", "ideal", &[&["ideal", "die"], digital].concat())?,
+        hidden: s.count("hidden", 0, 0)? as usize,
+        connect: s.word("connect", "all", &["all", "visible-hidden", "everything"])?,
+        updates: s.count("updates", 1000, 1)?,
+        batch: s.count("batch", 100, 1)? as usize,
+        positive: s.time("positive", "0.3 tau")?,
+        negative: s.time("negative", "0.6 tau")?,
+        conditional,
+        optimiser,
+        learning_rate: s.positive("learning_rate", 0.003)?,
+        decay: s.within(
+            "decay",
+            1.0,
+            |v| v > 0.0 && v <= 1.0,
+            "above 0 and at most 1",
+        )?,
+        weight_decay: s.within("weight_decay", 0.0, |v| v >= 0.0, "of at least 0")?,
+        bias_tolerance: s.positive("bias_tolerance", 0.05)?,
+        checkpoint_every: s.count("checkpoint_every", 100, 1)?,
+        cross_check,
+        rbm: None,
+    })
+}
