@@ -11,13 +11,13 @@ use criterion::{Criterion, Throughput, criterion_group};
 use nalgebra::DMatrix;
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
-use thermochip::dynamics::simd::{InstructionSet, Kernel, dispatch, limited_to};
 use thermochip::dynamics::streams::{PcgLanes, Stream, Streams};
 use thermochip::dynamics::{
     Compiled, Control, Ensemble, LANES, Linear, Noise, NormalBits, NormalPlan, Process, Real, Row,
     Stepper, Tile,
 };
 use thermochip::hardware::{Die, Scale, card::card, program};
+use thermochip::simd::{InstructionSet, Kernel, dispatch, limited_to};
 
 /// Steps of one iteration.
 const STEPS: u64 = 64;

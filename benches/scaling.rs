@@ -11,7 +11,6 @@ use std::hint::black_box;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::{
     Control, Ensemble, LANES, Linear, NormalBits, NormalPlan, Process, Row, Tile,
 };
@@ -19,6 +18,7 @@ use thermochip::energy::Model;
 use thermochip::hardware::{Die, Programmed, Scale, card::card, program};
 use thermochip::record::RunDirectory;
 use thermochip::sampler::{AnalogSampler, Follow, Horizon, Phase, Sampler, StepRule};
+use thermochip::simd::{Kernel, dispatch};
 
 struct Normals<'a>(&'a NormalPlan, &'a mut Tile<f32>);
 

@@ -10,12 +10,12 @@ use common::{G12, Goal, lattice};
 use criterion::{Criterion, Throughput, criterion_group};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
-use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::streams::{Stream, Streams};
 use thermochip::dynamics::{
     Compiled, Control, Ensemble, GibbsStepper, LANES, LevelInput, Levels, Linear, NormalBits,
     Process, Setting, Stepper, scheme,
 };
+use thermochip::simd::{Kernel, dispatch};
 
 /// Sweeps of one iteration.
 const SWEEPS: u64 = 64;

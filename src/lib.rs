@@ -53,6 +53,7 @@ pub mod hardware;
 pub mod record;
 pub mod report;
 pub mod sampler;
+pub mod simd;
 pub mod study;
 pub mod testing;
 pub mod training;

@@ -167,6 +167,7 @@ fn settings(objective: Objective, batch: usize) -> DensitySettings {
         weight_decay: 0.0,
         gradient_clip: f64::INFINITY,
         step: 1e-3,
+        leaps: 0,
         force_clip: f64::INFINITY,
         seed: 11,
     }

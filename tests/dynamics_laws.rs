@@ -439,7 +439,7 @@ fn single_precision_normals_keep_the_law() {
 /// Every scheme's whole step gives the same bits on every instruction set.
 #[test]
 fn whole_steps_agree_on_every_instruction_set() {
-    use simd::{InstructionSet, limited_to};
+    use thermochip::simd::{InstructionSet, limited_to};
     fn check<R: Compiled>() {
         for dense in [false, true] {
             let (process, clamped) = many_nodes(dense);
@@ -471,7 +471,7 @@ fn whole_steps_agree_on_every_instruction_set() {
 /// The kernels give the same bits whatever instruction set runs them.
 #[test]
 fn instruction_sets_agree_bit_for_bit() {
-    use simd::{InstructionSet, Kernel, dispatch, limited_to};
+    use thermochip::simd::{InstructionSet, Kernel, dispatch, limited_to};
     struct Normals<'a>(&'a mut Vec<f32>);
     impl Kernel for Normals<'_> {
         #[inline(always)]

@@ -304,7 +304,7 @@ fn behind_synapses<R: Compiled>() -> Box<dyn Stepper<R>> {
 }
 
 fn instruction_sets_agree<R: Compiled>() {
-    use simd::{InstructionSet, limited_to};
+    use thermochip::simd::{InstructionSet, limited_to};
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let alone = alone.unwrap();
     let mut steppers: Vec<_> = steppers::<R>()

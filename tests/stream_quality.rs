@@ -14,9 +14,9 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, DiscreteCDF, Poisson};
 use statrs::function::erf::erfc;
-use thermochip::dynamics::simd::{Kernel, dispatch};
 use thermochip::dynamics::streams::StreamPosition;
 use thermochip::dynamics::{Compiled, Generator, LANES, NormalBits, NormalPlan, Origin, Tile};
+use thermochip::simd::{Kernel, dispatch};
 
 /// Nodes of a chain.
 const NODES: usize = 64;

@@ -10,9 +10,9 @@ use super::law::{Flux, FluxSlope, Loudness, Slope, Value};
 use super::linear;
 use super::process::{Branch, Calculus, Process};
 use super::real::Real;
-use super::simd::{Kernel, dispatch};
 use super::tile::{Row, Tile, reserve};
 use super::wave::Wave;
+use crate::simd::{Kernel, dispatch};
 
 #[derive(Clone, Debug)]
 struct Kick<R> {

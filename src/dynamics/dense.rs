@@ -6,8 +6,8 @@
 
 use super::LANES;
 use super::real::Real;
-use super::simd::{Kernel, dispatch};
 use super::tile::Row;
+use crate::simd::{Kernel, dispatch};
 
 /// Rows computed together: their sums fill the registers.
 const BLOCK: usize = 6;

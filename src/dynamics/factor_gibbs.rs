@@ -14,10 +14,10 @@ use super::factor_tables::{Contribution, Site, Sum, Tables, check};
 use super::gibbs::check_classes;
 use super::real::Real;
 use super::scheme::Stepper;
-use super::simd::{Kernel, dispatch};
 use super::streams::{Jump, Stream, Streams};
 use super::tile::{Row, Tile, end_row, reserve, uniform_words};
 use crate::error::Result;
+use crate::simd::{Kernel, dispatch};
 use std::f64::consts::LOG2_E;
 
 /// Probability that Metropolis' rule proposes.
@@ -296,9 +296,9 @@ impl<R: Real> Stepper<R> for FactorGibbs<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::{InstructionSet, limited_to};
     use super::super::streams::{Generator, Origin};
     use super::*;
+    use crate::simd::{InstructionSet, limited_to};
 
     /// Six variables: spins 0 and 3, categories of 3, 20, 4 and 2; every kind of contribution (constants, products, tables that are
     /// searched and looked up, tables times products). `number(k)` are the weights.

@@ -219,9 +219,9 @@ impl<R: Real> Stepper<R> for GibbsStepper<R> {
 #[cfg(test)]
 mod tests {
     use super::super::process::{Levels, Linear};
-    use super::super::simd::{InstructionSet, limited_to};
     use super::super::streams::{Generator, Origin};
     use super::*;
+    use crate::simd::{InstructionSet, limited_to};
 
     /// Spins on a ring with chords up to `reach`, K from `coupling(i, j)`, h from `field(i)`.
     fn stepper<R: Real>(

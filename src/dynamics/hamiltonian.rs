@@ -11,9 +11,9 @@ use super::metropolis::{check_langevin, free_lengths, keep_accepted};
 use super::process::Process;
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
-use super::simd::{Kernel, dispatch};
 use super::tile::{NormalPlan, Row, Tile, end_row, reserve, uniform_words};
 use crate::error::{Error, Result};
+use crate::simd::{Kernel, dispatch};
 
 /// Trajectories of fixed length, up to the jitter.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use super::force::{Force, row_entries};
 use super::lanes::BIT;
 use super::process::{LevelInput, Process};
 use super::real::Real;
-use super::simd::{Kernel, dispatch};
 use super::tile::{Row, Tile, reserve};
 use crate::error::Result;
+use crate::simd::{Kernel, dispatch};
 
 /// The energy whose Langevin equation, or whose spins' inputs, a process is.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! 0.4 of a Gibbs update's time); elsewhere five folds of ORs. Same bits either way.
 
 use super::LANES;
-use super::simd::{Kernel, dispatch};
+use crate::simd::{Kernel, dispatch};
 
 /// `BIT[lane]` = 2^lane.
 pub(super) const BIT: [u32; LANES] = {
@@ -120,7 +120,7 @@ impl<K: LaneKernel, C: Collect> Kernel for With<K, C> {
 /// Runs `kernel` as [`dispatch`] does.
 pub(super) fn dispatch_lanes<K: LaneKernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
-    if super::simd::chosen() == super::simd::InstructionSet::Avx512 {
+    if crate::simd::chosen() == crate::simd::InstructionSet::Avx512 {
         return dispatch(With(kernel, Masks(())));
     }
     dispatch(With(kernel, Folds));
@@ -128,8 +128,8 @@ pub(super) fn dispatch_lanes<K: LaneKernel>(kernel: K) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::{InstructionSet, limited_to};
     use super::*;
+    use crate::simd::{InstructionSet, limited_to};
 
     struct Words<'a>(&'a [u32], &'a mut Vec<u32>);
     impl LaneKernel for Words<'_> {

@@ -9,9 +9,9 @@ use super::force::Force;
 use super::process::{Mass, Process};
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
-use super::simd::{Kernel, dispatch};
 use super::tile::{NormalPlan, Row, Tile, end_row, reserve, uniform_words};
 use crate::error::{Error, Result};
+use crate::simd::{Kernel, dispatch};
 
 /// MALA steps, or those of a random walk.
 #[derive(Clone, Debug)]

@@ -45,7 +45,6 @@ mod restricted;
 mod restricted_annealing;
 mod restricted_sum;
 mod scheme;
-pub mod simd;
 mod sparse_lu;
 mod spin_chain;
 mod spin_metropolis;

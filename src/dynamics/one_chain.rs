@@ -12,9 +12,9 @@ use super::LANES;
 use super::draw::is_up;
 use super::inputs::Rows;
 use super::real::Real;
-use super::simd::{Kernel, dispatch};
 use super::streams::Streams;
 use super::tile::Tile;
+use crate::simd::{Kernel, dispatch};
 use rand::Rng;
 
 /// Lanes in use up to which chains go one by one.

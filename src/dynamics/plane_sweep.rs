@@ -12,9 +12,9 @@
 
 use super::LANES;
 use super::planes::{NOBODY, Planes, Table};
-use super::simd::{Kernel, dispatch};
 use super::streams::Block;
 use super::tile::end_row;
+use crate::simd::{Kernel, dispatch};
 
 /// Digits of a uniform number that are compared in planes.
 pub(super) const DIGITS: usize = 8;

@@ -9,9 +9,9 @@
 use super::LANES;
 use super::draw::{INPUT_TO_EXPONENT, is_up, power_of_two};
 use super::real::Real;
-use super::simd::{Kernel, dispatch};
 use super::streams::{Origin, Stream, StreamPosition, Streams};
 use crate::error::{Error, Result};
+use crate::simd::{Kernel, dispatch};
 use rayon::prelude::*;
 
 /// Units that a row is padded to a multiple of.
@@ -505,9 +505,9 @@ impl RestrictedGibbs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::{InstructionSet, limited_to};
     use super::super::streams::Generator;
     use super::*;
+    use crate::simd::{InstructionSet, limited_to};
 
     /// Chains, means and sums of a machine whose layers fill no whole row.
     fn numbers(generator: Generator) -> (RestrictedState, Vec<u32>, Vec<u64>) {

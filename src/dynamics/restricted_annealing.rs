@@ -11,8 +11,8 @@ use super::LANES;
 use super::draw::{INPUT_TO_EXPONENT, power_of_two};
 use super::real::Real;
 use super::restricted::{GROUP, Layers, Side, WIDTH, draw_row, inputs};
-use super::simd::{Kernel, dispatch};
 use super::streams::{Origin, Streams};
+use crate::simd::{Kernel, dispatch};
 use rayon::prelude::*;
 
 /// Which way the path is walked.

@@ -7,8 +7,8 @@
 //! tree and not with the number of states.
 
 use super::real::Real;
-use super::simd::{Kernel, dispatch};
 use crate::error::{Error, Result};
+use crate::simd::{Kernel, dispatch};
 use rayon::prelude::*;
 use std::f64::consts::LN_2;
 

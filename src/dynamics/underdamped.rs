@@ -10,9 +10,9 @@ use super::metropolis::check_langevin;
 use super::process::Process;
 use super::real::Real;
 use super::scheme::{Setting, Stepper};
-use super::simd::{Kernel, dispatch};
 use super::tile::{NormalPlan, Tile, end_row, reserve};
 use crate::error::{Error, Result};
+use crate::simd::{Kernel, dispatch};
 
 /// BAOAB steps of an energy's Langevin equation with unit masses; velocities are remembered from step to step.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use super::field::Field;
 use super::real::Real;
 use super::scheme::Stepper;
-use super::simd::{Kernel, dispatch};
 use super::tile::{NormalBits, Row, Tile, reserve};
+use crate::simd::{Kernel, dispatch};
 
 /// One step of a scheme on the packed free rows, from given normals.
 pub(super) trait OneStep<R: Real>: Send + Sync {

@@ -53,6 +53,8 @@ pub struct DensityExperiment {
     pub weight_decay: f64,
     pub gradient_clip: f64,
     pub force_clip: f64,
+    /// Independence moves from the noise law per update, of the chains of cd and pcd.
+    pub leaps: u64,
     pub step: f64,
     pub repeats: usize,
     pub snapshots: usize,
@@ -75,7 +77,7 @@ fn objective(s: &Section<'_>, name: &str) -> Result<Objective> {
     Ok(match name {
         "cd" | "pcd" => Objective::Contrastive {
             persistent: name == "pcd",
-            steps: s.count_between("steps", 10, (1, 100_000))?,
+            steps: s.count_between("steps", 5, (1, 100_000))?,
             restart: s.within("restart", 0.1, |v| (0.0..=1.0).contains(&v), "in [0, 1]")?,
         },
         "score_matching" => Objective::ScoreMatching,
@@ -170,6 +172,7 @@ impl DensityExperiment {
                 "weight_decay",
                 "gradient_clip",
                 "force_clip",
+                "leaps",
                 "step",
                 "steps",
                 "restart",
@@ -229,7 +232,8 @@ impl DensityExperiment {
             weight_decay: least_zero("weight_decay")?,
             gradient_clip: limit("gradient_clip", f64::MAX)?,
             force_clip: limit("force_clip", 100.0)?,
-            step: s.positive("step", 0.001)?,
+            leaps: s.count_between("leaps", 1, (0, 1000))?,
+            step: s.positive("step", 0.002)?,
             repeats: s.count_between("repeats", 1, (1, 1000))? as usize,
             snapshots: s.count_between("snapshots", 4, (1, 20))? as usize,
             file: Path::new(top.file).to_path_buf(),

@@ -11,6 +11,7 @@ use crate::dynamics::{LANES, Origin};
 use crate::energy::{Network, Parameters};
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,6 +112,46 @@ impl NetworkSampler {
         }
         tile.noise = normals;
         cut
+    }
+
+    /// One independence Metropolis–Hastings move of every chain: the columns of `proposals` come from a density q and are
+    /// taken with min(1, e^{E(x) − E(y)} q(x)/q(y)), which leaves e^{−E} invariant; `log_q` of points may lack a constant.
+    /// Where Langevin steps stay in a mode, this carries weight between modes. Returns the share that was taken.
+    ///
+    /// # Errors
+    /// Another number of proposals than of chains.
+    pub fn leap(
+        &mut self,
+        proposals: &DMatrix<f32>,
+        log_q: impl Fn(&DMatrix<f32>) -> Vec<f64> + Sync,
+    ) -> Result<f64> {
+        if proposals.shape() != (self.network.inputs(), self.chains) {
+            let expected = format!("{} x {}", self.network.inputs(), self.chains);
+            let found = format!("{} x {}", proposals.nrows(), proposals.ncols());
+            return Err(Error::invalid("proposals", found, expected));
+        }
+        let taken = AtomicU64::new(0);
+        let network = &self.network;
+        let tiles = self.tiles.par_iter_mut().enumerate();
+        tiles.for_each(|(k, tile)| {
+            let columns = tile.x.ncols();
+            let y = proposals.columns(k * BLOCKS * LANES, columns).into_owned();
+            let excess = |x: &DMatrix<f32>| -> Vec<f64> {
+                let energies = network.energies(x);
+                let each = energies.iter().zip(log_q(x));
+                each.map(|(&e, q)| f64::from(e) + q).collect()
+            };
+            let (here, there) = (excess(&tile.x), excess(&y));
+            for chain in 0..columns {
+                let mut rng = tile.streams[chain / LANES].lane(chain % LANES);
+                let uniform: f64 = rng.random();
+                if uniform < (here[chain] - there[chain]).exp() {
+                    tile.x.set_column(chain, &y.column(chain));
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Ok(taken.into_inner() as f64 / self.chains.max(1) as f64)
     }
 
     fn values(&self, of: impl Fn(&Tile) -> &DMatrix<f32>) -> Vec<f64> {

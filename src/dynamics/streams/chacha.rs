@@ -9,9 +9,9 @@
 //! Chains that have drawn the same number of words, or differ by whole blocks, take a row of their common buffer per word.
 //! Others fill their columns of it one by one, at about fifteen times the price.
 
-use super::super::simd::{Kernel, dispatch};
 use super::super::tile::end_row;
 use super::{Jump, LANES, Stream, StreamPosition, mix};
+use crate::simd::{Kernel, dispatch};
 
 /// Words of a block.
 const BLOCK: u64 = 16;
@@ -293,9 +293,9 @@ impl Kernel for Renewal<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::simd::{InstructionSet, dispatch, limited_to};
     use super::super::{Generator, Origin, Streams, key, root};
     use super::*;
+    use crate::simd::{InstructionSet, dispatch, limited_to};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -6,10 +6,10 @@
 //! Σ_r (w0 e0 + w1 e1 + w2 e2) follow by one backward pass ([`Network::add_jet_gradient`]). Columns are points.
 
 mod activation;
+mod derivatives;
 
 use super::{ContinuousEnergy, SoftSpin};
 use crate::error::{Error, Result};
-use activation::Activation;
 use nalgebra::{DMatrix, DMatrixView, DVectorView};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -25,6 +25,8 @@ pub struct Network<R> {
     /// Inputs, then units of each hidden layer.
     sizes: Vec<usize>,
     theta: Vec<R>,
+    /// W_lᵀ: the library's product with a transposed factor is many times slower than with a written one.
+    transposed: Vec<DMatrix<R>>,
     /// κ.
     confinement: f64,
     /// c.
@@ -74,6 +76,7 @@ impl<R: NetworkReal> Network<R> {
         }
         let mut network = Network {
             theta: Vec::new(),
+            transposed: Vec::new(),
             sizes: sizes.to_vec(),
             confinement,
             centre: centre.to_vec(),
@@ -95,6 +98,7 @@ impl<R: NetworkReal> Network<R> {
         }
         let last = sizes[sizes.len() - 1];
         network.theta.extend(draw(last, 1.0 / (last as f64).sqrt()));
+        network.transpose();
         Ok(network)
     }
 
@@ -121,6 +125,7 @@ impl<R: NetworkReal> Network<R> {
             ));
         }
         self.theta.copy_from_slice(theta);
+        self.transpose();
         Ok(())
     }
 
@@ -129,6 +134,11 @@ impl<R: NetworkReal> Network<R> {
         Network {
             sizes: self.sizes.clone(),
             theta: self.theta.iter().map(|v| S::of(v.to_double())).collect(),
+            transposed: self
+                .transposed
+                .iter()
+                .map(|w| w.map(|v| S::of(v.to_double())))
+                .collect(),
             confinement: self.confinement,
             centre: self.centre.clone(),
         }
@@ -179,11 +189,17 @@ impl<R: NetworkReal> Network<R> {
         a
     }
 
-    /// Wᵀ a. The transpose is written out: the library's product with a transposed factor is many times slower.
+    /// Writes what is kept beside θ.
+    fn transpose(&mut self) {
+        let layers = 0..self.layers();
+        self.transposed = layers.map(|l| self.weights(l).transpose()).collect();
+    }
+
+    /// Wᵀ a.
     fn pulled_back(&self, layer: usize, a: &DMatrix<R>) -> DMatrix<R> {
-        let transposed = self.weights(layer).transpose();
+        let transposed = &self.transposed[layer];
         let mut z = DMatrix::zeros(transposed.nrows(), a.ncols());
-        z.gemm(R::one(), &transposed, a, R::zero());
+        z.gemm(R::one(), transposed, a, R::zero());
         z
     }
 
@@ -202,7 +218,7 @@ impl<R: NetworkReal> Network<R> {
         let mut z = x.clone();
         for layer in 0..self.layers() {
             z = self.affine(layer, &z, true);
-            z.apply(|v| *v = Activation::value(*v));
+            derivatives::activate(&mut z);
         }
         let half = R::of(0.5 * self.confinement);
         let (output, offset) = (self.output(), self.offset(x));
@@ -214,21 +230,16 @@ impl<R: NetworkReal> Network<R> {
 
     /// ∇E of each column.
     pub fn gradients(&self, x: &DMatrix<R>) -> DMatrix<R> {
-        let mut slopes = Vec::with_capacity(self.layers());
-        let mut z = x.clone();
+        let mut z: Vec<DMatrix<R>> = Vec::with_capacity(self.layers());
         for layer in 0..self.layers() {
-            z = self.affine(layer, &z, true);
-            let mut slope = z.clone();
-            for (value, slope) in z.iter_mut().zip(slope.iter_mut()) {
-                *value = Activation::value(*value);
-                *slope = R::one() - *value * *value;
-            }
-            slopes.push(slope);
+            let mut above = self.affine(layer, z.last().unwrap_or(x), true);
+            derivatives::activate(&mut above);
+            z.push(above);
         }
         let output = self.output();
         let mut bar = DMatrix::from_fn(output.len(), x.ncols(), |i, _| output[i]);
         for layer in (0..self.layers()).rev() {
-            bar.component_mul_assign(&slopes[layer]);
+            derivatives::times_slope(&z[layer], &mut bar);
             bar = self.pulled_back(layer, &bar);
         }
         bar + self.offset(x) * R::of(self.confinement)
@@ -252,17 +263,7 @@ impl<R: NetworkReal> Network<R> {
                 };
                 a.push(self.affine(layer, input, k == 0));
             }
-            let mut z = a.clone();
-            for i in 0..z[0].len() {
-                let f = Activation::at(a[0][i]);
-                z[0][i] = f.value;
-                if order > 0 {
-                    z[1][i] = f.first * a[1][i];
-                }
-                if order > 1 {
-                    z[2][i] = f.second * a[1][i] * a[1][i] + f.first * a[2][i];
-                }
-            }
+            let z = derivatives::forward(&a);
             layers.push(Layer { a, z });
         }
         layers
@@ -340,7 +341,7 @@ impl<R: NetworkReal> Network<R> {
             |k: usize| DMatrix::from_fn(output.len(), x.ncols(), |i, r| output[i] * weights[r][k]);
         let mut bars: Vec<DMatrix<R>> = (0..=order).map(spread).collect();
         for layer in (0..self.layers()).rev() {
-            through_activation(&layers[layer].a, &mut bars);
+            derivatives::backward(&layers[layer].a, &mut bars);
             let p = self.place(layer);
             for (k, bar) in bars.iter().enumerate() {
                 let input = match (layer, k) {
@@ -369,37 +370,6 @@ impl<R: NetworkReal> Network<R> {
                 }
             }
         }
-    }
-}
-
-/// Adjoints of (z, z′, z″) become adjoints of (a, a′, a″), z = φ(a), z′ = φ′a′, z″ = φ″a′² + φ′a″.
-fn through_activation<R: NetworkReal>(a: &[DMatrix<R>], bars: &mut [DMatrix<R>]) {
-    let two = R::of(2.0);
-    match bars {
-        [b0] => {
-            for (b0, &a0) in b0.iter_mut().zip(a[0].iter()) {
-                *b0 *= Activation::at(a0).first;
-            }
-        }
-        [b0, b1] => {
-            for i in 0..b0.len() {
-                let f = Activation::at(a[0][i]);
-                b0[i] = f.first * b0[i] + f.second * a[1][i] * b1[i];
-                b1[i] *= f.first;
-            }
-        }
-        [b0, b1, b2] => {
-            for i in 0..b0.len() {
-                let f = Activation::at(a[0][i]);
-                let (a1, a2) = (a[1][i], a[2][i]);
-                b0[i] = f.first * b0[i]
-                    + f.second * a1 * b1[i]
-                    + (f.third * a1 * a1 + f.second * a2) * b2[i];
-                b1[i] = f.first * b1[i] + two * f.second * a1 * b2[i];
-                b2[i] *= f.first;
-            }
-        }
-        _ => {}
     }
 }
 

@@ -220,6 +220,7 @@ fn learn(
         energy_l2: experiment.energy_l2,
         weight_decay: experiment.weight_decay,
         gradient_clip: experiment.gradient_clip,
+        leaps: experiment.leaps,
         step: experiment.step,
         force_clip: experiment.force_clip,
         seed,

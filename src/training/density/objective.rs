@@ -13,6 +13,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
 /// Columns of a block.
 const BLOCK: usize = 128;
@@ -121,28 +122,37 @@ impl NoiseLaw {
         }
     }
 
-    /// log q of one point.
-    pub fn log_density(&self, x: &[f32]) -> f64 {
+    /// log q of each column.
+    pub fn log_densities(&self, x: &DMatrix<f32>) -> Vec<f64> {
         match self {
             NoiseLaw::Gaussian { mean, factor } => {
-                let d = DVector::from_iterator(mean.len(), x.iter().map(|&v| f64::from(v))) - mean;
-                let scaled = factor.solve_lower_triangular(&d);
-                let square = scaled.map_or(f64::INFINITY, |s| s.norm_squared());
                 let log_volume: f64 = factor.diagonal().iter().map(|l| l.ln()).sum();
-                -0.5 * square
-                    - log_volume
-                    - 0.5 * mean.len() as f64 * (2.0 * std::f64::consts::PI).ln()
+                let constant = log_volume + 0.5 * mean.len() as f64 * (2.0 * PI).ln();
+                let mut d = x.map(f64::from);
+                for mut column in d.column_iter_mut() {
+                    column -= mean;
+                }
+                // A Cholesky factor has no zero on its diagonal.
+                factor.solve_lower_triangular_mut(&mut d);
+                let squares = d.column_iter().map(|c| c.norm_squared());
+                squares.map(|square| -0.5 * square - constant).collect()
             }
             NoiseLaw::Uniform { low, high } => {
-                let inside = (0..low.len()).all(|i| {
-                    let v = f64::from(x[i]);
-                    v >= low[i] && v <= high[i]
-                });
-                if inside {
-                    -(high - low).iter().map(|w| w.ln()).sum::<f64>()
-                } else {
-                    f64::NEG_INFINITY
-                }
+                let log_volume: f64 = (high - low).iter().map(|w| w.ln()).sum();
+                let inside = |column: &[f32]| {
+                    let ranges = low.iter().zip(high.iter());
+                    let mut each = column.iter().map(|&v| f64::from(v)).zip(ranges);
+                    each.all(|(v, (low, high))| (low..=high).contains(&&v))
+                };
+                let columns = x.as_slice().chunks(low.len());
+                let log_q = |c| {
+                    if inside(c) {
+                        -log_volume
+                    } else {
+                        f64::NEG_INFINITY
+                    }
+                };
+                columns.map(log_q).collect()
             }
         }
     }
@@ -279,10 +289,7 @@ pub(super) fn noise_contrastive(
     let each = 1.0 / x.ncols() as f64;
     let log_ratio = (noise.1.ncols() as f64 * each).ln();
     let mut side = |points: &DMatrix<f32>, data: bool| {
-        let log_q: Vec<f64> = points
-            .column_iter()
-            .map(|c| noise.0.log_density(c.into_owned().as_slice()))
-            .collect();
+        let log_q = noise.0.log_densities(points);
         let still = DMatrix::zeros(points.nrows(), points.ncols());
         slope.add(network, (points, &still, 0), |column, [e0, _, _]| {
             let u = -f64::from(e0) - log_z - log_q[column] - log_ratio;

@@ -36,6 +36,9 @@ pub struct DensitySettings {
     pub weight_decay: f64,
     /// Largest ‖gradient‖₂ (longer ones are shortened); ∞ for none.
     pub gradient_clip: f64,
+    /// Independence Metropolis–Hastings moves from the noise law that every chain makes after its Langevin steps. Chains
+    /// alone keep the weights that modes had where they began; these moves let the weights follow the energy.
+    pub leaps: u64,
     /// Langevin step of the negative phase.
     pub step: f64,
     /// Largest force component a Langevin step follows; ∞ for none.
@@ -247,8 +250,12 @@ impl DensityTrainer {
             every: None,
             clamp: None,
         })?;
-        let ends = DMatrix::from_vec(self.data.nrows(), self.settings.batch, run.samples.x);
-        Ok((ends, run.clip_fraction))
+        for _ in 0..self.settings.leaps {
+            let proposals = self.noise.sample(self.settings.batch, &mut self.rng);
+            self.sampler
+                .leap(&proposals, |x| self.noise.log_densities(x))?;
+        }
+        Ok((self.chains(), run.clip_fraction))
     }
 
     /// The loss and its slope on one batch, without moving.
@@ -360,8 +367,8 @@ fn importance_log_z(network: &Network<f32>, noise: &NoiseLaw, rng: &mut Pcg32) -
     let weights: Vec<f64> = network
         .energies(&x)
         .iter()
-        .zip(x.column_iter())
-        .map(|(&e, c)| -f64::from(e) - noise.log_density(c.into_owned().as_slice()))
+        .zip(noise.log_densities(&x))
+        .map(|(&e, log_q)| -f64::from(e) - log_q)
         .collect();
     LogPartition::from_weights(&weights, 0.0, 1.0).log_z
 }

@@ -65,7 +65,7 @@ thread_local! {
 }
 
 /// What this thread's kernels run on.
-pub(super) fn chosen() -> InstructionSet {
+pub(crate) fn chosen() -> InstructionSet {
     CHOSEN.get()
 }
 
