@@ -14,7 +14,7 @@ pub struct Columns {
     pub pixels: Range<usize>,
     /// Column of the label.
     pub label: usize,
-    /// Number of classes: labels are 0..classes.
+    /// Number of classes: labels are 0..classes; 0 for rows without labels (`label` is not read then).
     pub classes: usize,
     /// Raw values that become −1 and +1.
     pub scale: (f64, f64),
@@ -27,7 +27,7 @@ pub struct Columns {
 pub struct Dataset {
     /// Visible values of each row.
     pub rows: Vec<Vec<f64>>,
-    /// Class of each row.
+    /// Class of each row; empty without labels.
     pub truth: Vec<usize>,
     /// Nodes of the picture.
     pub pixels: Range<usize>,
@@ -88,7 +88,9 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(text.as_bytes());
-    let width = columns.pixels.end.max(columns.label + 1);
+    let labelled = columns.classes > 0;
+    let label_end = if labelled { columns.label + 1 } else { 0 };
+    let width = columns.pixels.end.max(label_end);
     let (lo, hi) = columns.scale;
     let (mut rows, mut truth) = (Vec::new(), Vec::new());
     for (k, record) in reader.records().enumerate() {
@@ -118,15 +120,19 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
                     )
                 })
         };
-        let label = number(columns.label)?;
-        if label.fract() != 0.0 || !(0.0..columns.classes as f64).contains(&label) {
-            let reason = format!(
-                "line {line}: label {label} is not a class from 0 to {}",
-                columns.classes - 1
-            );
-            return Err(file_error(path, reason));
-        }
-        let label = label as usize;
+        let label = if labelled {
+            let label = number(columns.label)?;
+            if label.fract() != 0.0 || !(0.0..columns.classes as f64).contains(&label) {
+                let reason = format!(
+                    "line {line}: label {label} is not a class from 0 to {}",
+                    columns.classes - 1
+                );
+                return Err(file_error(path, reason));
+            }
+            Some(label as usize)
+        } else {
+            None
+        };
         let mut row = Vec::with_capacity(columns.pixels.len() + columns.classes);
         for column in columns.pixels.clone() {
             let value = number(column)?;
@@ -142,9 +148,9 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
                 None => 2.0 * (value - lo) / (hi - lo) - 1.0,
             });
         }
-        row.extend((0..columns.classes).map(|c| if c == label { 1.0 } else { -1.0 }));
+        row.extend((0..columns.classes).map(|c| if Some(c) == label { 1.0 } else { -1.0 }));
         rows.push(row);
-        truth.push(label);
+        truth.extend(label);
     }
     if rows.is_empty() {
         return Err(file_error(path, "no rows (corrupt or truncated data file)"));

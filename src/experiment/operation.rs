@@ -58,6 +58,8 @@ pub const METRICS: &[&str] = &[
     "residual_probability",
     "round_trips",
     "swap_acceptance_min",
+    "test_log_likelihood",
+    "train_log_likelihood",
     "tv",
     "tv_floor",
     "weights_ess",

@@ -13,6 +13,7 @@ pub struct Data {
     pub file: String,
     pub pixels: (usize, usize),
     pub label: usize,
+    /// 0: rows without labels.
     pub classes: usize,
     pub scale: (f64, f64),
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +91,12 @@ pub(super) fn data(s: &Section<'_>) -> Result<Data> {
     };
     let label = columns.count("label", pixels.1 as u64, 0)? as usize;
     let (mut label_column, mut classes) = (label, 10);
-    if let Some(labels) = s.section("labels")? {
+    if let Some(toml::Value::String(word)) = s.get("labels") {
+        if word != "none" {
+            return Err(s.refused("labels", "{ column = 64, classes = 10 } or \"none\""));
+        }
+        classes = 0;
+    } else if let Some(labels) = s.section("labels")? {
         labels.check_keys(&["column", "classes"], &[])?;
         label_column = labels.count("column", label as u64, 0)? as usize;
         classes = labels.count("classes", 10, 2)? as usize;

@@ -39,6 +39,20 @@ impl Programmed {
         }
     }
 
+    /// P of the first `visible` spins (of at most 20) under the law that the array settles in, the others summed over; in the
+    /// order of [`exact::probabilities`]. `None` where that law is out of reach.
+    pub fn visible_law(&self, visible: usize) -> Option<Vec<f64>> {
+        let discrete = self.model().discrete()?;
+        if discrete.dim() > exact::MAX_SPINS || visible > discrete.dim() {
+            return None;
+        }
+        let mut law = vec![0.0; 1 << visible];
+        for (state, p) in self.settled_law()?.into_iter().enumerate() {
+            law[state % (1 << visible)] += p;
+        }
+        Some(law)
+    }
+
     fn spins(&self, asked: &Ising) -> Option<Divergence> {
         if asked.fields.len() > exact::MAX_SPINS {
             return None;

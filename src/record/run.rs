@@ -107,6 +107,15 @@ pub struct Verdict {
     pub more_device_seconds_needed: Option<f64>,
 }
 
+/// Mean ln p of a row of data, nats, with the standard error over rows.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LikelihoodRecord {
+    /// Of the rows learned from.
+    pub train: Metric,
+    /// Of the rows held out.
+    pub test: Option<Metric>,
+}
+
 /// How one die was programmed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProgramRecord {
@@ -140,6 +149,9 @@ pub struct ProgramRecord {
     /// Entropy production of few spins in continuous time, k_B per τ: 0 in detailed balance.
     #[serde(default)]
     pub entropy_production: Option<f64>,
+    /// Log-likelihood of the data under the law that the array settles in (trained models of few spins).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodRecord>,
     /// Which non-idealities were on.
     pub nonidealities: Vec<String>,
     /// The calibration before it.

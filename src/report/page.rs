@@ -4,7 +4,7 @@ use super::accuracy::{floor_cells, level_cells, sentences};
 use super::figures::Figure;
 use super::many::{dice_cells, sweep_cells, yield_words};
 use super::table::{
-    alone, cells, comparison_cells, coupling_check, energy_cells, established, losses,
+    alone, cells, comparison_cells, coupling_check, energy_cells, established, losses, with_error,
 };
 use crate::record::RunRecord;
 use crate::units::format_si;
@@ -43,6 +43,7 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             "own noise",
             "exact TV",
             "exact KL",
+            "log-likelihood, test rows",
             "energy?",
         ]
         .map(str::to_owned)
@@ -64,6 +65,9 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             optional(p.excess_noise_share),
             optional(p.exact_tv),
             optional(p.exact_kl),
+            p.likelihood
+                .and_then(|l| l.test)
+                .map_or_else(|| "-".to_owned(), |m| with_error(&m)),
             if p.no_energy_because.is_empty() {
                 "yes".to_owned()
             } else {

@@ -130,22 +130,17 @@ impl Prepared {
                     .as_ref()
                     .map(|f| data::read_indices(&experiment.path(f)))
                     .transpose()?;
+                let train = experiment.train.as_ref();
+                let is_restricted = train.is_some_and(|t| t.rbm.is_some());
                 let columns = Columns {
                     pixels: source.pixels.0..source.pixels.1,
                     label: source.label,
-                    classes: source.classes,
+                    // Restricted machines learn the density of the pictures alone.
+                    classes: if is_restricted { 0 } else { source.classes },
                     scale: source.scale,
                     threshold: source.threshold,
                 };
-                let mut loaded = data::load(&experiment.path(&source.file), &columns, test)?;
-                if experiment.train.as_ref().is_some_and(|t| t.rbm.is_some()) {
-                    // The density of the pictures alone.
-                    loaded.labels = loaded.pixels.end..loaded.pixels.end;
-                    for row in &mut loaded.rows {
-                        row.truncate(loaded.pixels.end);
-                    }
-                }
-                Some(loaded)
+                Some(data::load(&experiment.path(&source.file), &columns, test)?)
             }
         };
         let model = build_model(&experiment, dataset.as_ref())?;

@@ -69,9 +69,15 @@ pub(super) fn rows(record: &RunRecord) -> Vec<Row> {
         let row = rows.entry(&program.sampler).or_default();
         order.push(program.sampler.as_str());
         let left = program.calibration.as_ref();
+        let held = program.likelihood.as_ref();
         for (name, value) in [
             ("exact_tv", program.exact_tv),
             ("exact_kl", program.exact_kl),
+            ("train_log_likelihood", held.map(|l| l.train.value)),
+            (
+                "test_log_likelihood",
+                held.and_then(|l| l.test).map(|m| m.value),
+            ),
             ("residual_logit", left.and_then(|c| c.residual_logit)),
             (
                 "residual_probability",

@@ -3,6 +3,7 @@
 use super::Session;
 use super::accuracy::Path;
 use super::chips::Prepared;
+use super::likelihood::likelihood;
 use super::linear_algebra;
 use super::measure::Measured;
 use super::reference::{Reference, state_index};
@@ -517,6 +518,7 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 excess_noise_share: report.excess_noise_share,
                 exact_tv: report.divergence.and_then(|d| d.tv),
                 exact_kl: report.divergence.map(|d| d.kl),
+                likelihood: likelihood(prepared, &programmed),
                 entropy_production: report.entropy_production,
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,
