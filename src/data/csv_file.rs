@@ -1,5 +1,6 @@
 //! CSV and CSV.gz files of numbers.
 
+use super::Components;
 use crate::error::{Error, Result};
 use flate2::read::GzDecoder;
 use std::fs;
@@ -37,6 +38,42 @@ pub struct Dataset {
     pub train: Vec<usize>,
     /// Rows held out.
     pub test: Vec<usize>,
+    /// How pixels became components, where they did: the picture's nodes are those then.
+    pub components: Option<Components>,
+}
+
+impl Dataset {
+    /// The pixels of a state of the nodes.
+    pub fn picture(&self, state: &[f32]) -> Vec<f32> {
+        let nodes = &state[self.pixels.clone()];
+        let Some(components) = &self.components else {
+            return nodes.to_vec();
+        };
+        let nodes: Vec<f64> = nodes.iter().map(|&v| f64::from(v)).collect();
+        components
+            .restore(&nodes)
+            .into_iter()
+            .map(|v| v as f32)
+            .collect()
+    }
+
+    /// The same rows with the picture as its `count` leading principal components, fitted to the rows to learn from.
+    ///
+    /// # Errors
+    /// A count that the rows do not support.
+    pub fn with_components(mut self, count: usize) -> Result<Self> {
+        let picture = |&r: &usize| &self.rows[r][self.pixels.clone()];
+        let components = Components::fit(self.train.iter().map(picture), count)?;
+        for row in &mut self.rows {
+            let labels = row.split_off(self.pixels.end);
+            *row = components.project(row);
+            row.extend(labels);
+        }
+        self.pixels = 0..count;
+        self.labels = count..count + self.labels.len();
+        self.components = Some(components);
+        Ok(self)
+    }
 }
 
 pub(super) fn file_error(path: &Path, reason: impl Into<String>) -> Error {
@@ -185,5 +222,6 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
         test,
         rows,
         truth,
+        components: None,
     })
 }

@@ -258,12 +258,16 @@ impl Experiment {
         let is_rbm = top
             .section("energy")?
             .is_some_and(|e| e.get("kind").and_then(toml::Value::as_str) == Some("rbm"));
+        let spins = of_spins(&top)?;
         let train = match section {
             Some(section) if is_rbm => Some(train_rbm(&section)?),
-            Some(section) => Some(train(&section, of_spins(&top)?)?),
+            Some(section) => Some(train(&section, spins)?),
             None => None,
         };
-        let data = top.section("data")?.map(|s| data(&s)).transpose()?;
+        let data = top
+            .section("data")?
+            .map(|s| data(&s, spins || is_rbm))
+            .transpose()?;
         let Some(section) = top.section("energy")? else {
             return Err(top.missing("energy", "a section [energy]"));
         };

@@ -18,6 +18,9 @@ pub struct Data {
     pub scale: (f64, f64),
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// Principal components that stand for the pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub components: Option<usize>,
     pub test_rows: Option<String>,
 }
 
@@ -66,8 +69,8 @@ pub struct Train {
     pub rbm: Option<TrainRbm>,
 }
 
-/// Reads `[data]`.
-pub(super) fn data(s: &Section<'_>) -> Result<Data> {
+/// Reads `[data]`; `spins` says that the energy is of spins.
+pub(super) fn data(s: &Section<'_>, spins: bool) -> Result<Data> {
     s.check_keys(
         &[
             "file",
@@ -76,6 +79,7 @@ pub(super) fn data(s: &Section<'_>) -> Result<Data> {
             "labels",
             "scale",
             "threshold",
+            "components",
             "test_rows",
         ],
         &[],
@@ -122,6 +126,19 @@ pub(super) fn data(s: &Section<'_>) -> Result<Data> {
         );
         return Err(s.invalid("threshold", value, expected));
     }
+    let most = (pixels.1 - pixels.0) as u64;
+    let components = s
+        .get("components")
+        .map(|_| s.count_between("components", most, (1, most)))
+        .transpose()?;
+    if let (Some(value), Some(_)) = (s.get("components"), threshold) {
+        let expected = "grey pixels: no threshold beside it";
+        return Err(s.invalid("components", value, expected));
+    }
+    if let (Some(value), true) = (s.get("components"), spins) {
+        let expected = "an energy of real variables: components are not +1 or -1";
+        return Err(s.invalid("components", value, expected));
+    }
     if s.get("file").is_none() {
         return Err(s.missing("file", "the path of a data file"));
     }
@@ -132,6 +149,7 @@ pub(super) fn data(s: &Section<'_>) -> Result<Data> {
         classes,
         scale,
         threshold,
+        components: components.map(|k| k as usize),
         test_rows: s.optional_text("test_rows")?,
     })
 }

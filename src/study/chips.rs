@@ -140,7 +140,13 @@ impl Prepared {
                     scale: source.scale,
                     threshold: source.threshold,
                 };
-                Some(data::load(&experiment.path(&source.file), &columns, test)?)
+                let loaded = data::load(&experiment.path(&source.file), &columns, test)?;
+                Some(match source.components {
+                    Some(count) => loaded
+                        .with_components(count)
+                        .map_err(|e| e.in_file(&experiment.file))?,
+                    None => loaded,
+                })
             }
         };
         let model = build_model(&experiment, dataset.as_ref())?;

@@ -601,15 +601,15 @@ fn pictures(
             &phase,
             8,
         )?;
-        let pixels = data.pixels.clone();
         let flat: Vec<f32> = drawn
             .iter()
             .flatten()
-            .flat_map(|x| x[pixels.clone()].to_vec())
+            .flat_map(|x| data.picture(x))
             .collect();
+        let shape = [data.labels.len(), 8, flat.len() / (8 * data.labels.len())];
         directory.write_arrays(
             &format!("generated-{name}.npz"),
-            &[("x", Array::f32(&[data.labels.len(), 8, pixels.len()], flat))],
+            &[("x", Array::f32(&shape, flat))],
         )?;
         session.watch.end();
     }
