@@ -13,9 +13,10 @@ use super::sample::{Contender, Outcome, discrete_distances};
 use super::{Prepared, Session, agree};
 use crate::diagnostics::{Moments, expected_kl_divergence};
 use crate::dynamics::streams::chain_rng;
-use crate::energy::{Domain, Model};
+use crate::energy::{Domain, FactorGraph, Model};
 use crate::error::{Error, Result};
 use crate::experiment::{Digital, Experiment, Hardware, Initial, ReferenceEnergy, ScaleKey};
+use crate::hardware::card::card;
 use crate::record::{CellNumbers, CellStanding, Matrix, MatrixCell, MatrixRow};
 use crate::sampler::{Run, Samples};
 use rand::RngExt;
@@ -69,11 +70,32 @@ pub struct MatrixPlan {
     pub limit: Option<Duration>,
 }
 
+/// The chip whose host wires categories.
+const HOSTED: &str = "x0_test_chip";
+
+fn has_categories(graph: &FactorGraph) -> bool {
+    let domains = graph.domains();
+    domains.iter().any(|d| matches!(d, Domain::Categorical(_)))
+}
+
+/// Burn-in, duration and spacing of a chip's draws: in its time constants, or in rounds of its host, whose elements settle
+/// within each.
+fn times(model: &Model) -> Result<[String; 3]> {
+    let hosted = model.factors().filter(|graph| has_categories(graph));
+    let Some(graph) = hosted else {
+        return Ok([150.0, 600.0, 1.5].map(|n| format!("{n} tau")));
+    };
+    let trip = card(HOSTED)?.get("physics.round_trip").unwrap_or(0.0);
+    let round = 1e9 * trip * graph.colouring().len() as f64;
+    Ok([150.0, 600.0, 2.0].map(|n| format!("{} ns", (n * round).round())))
+}
+
 /// The chip that takes energies of this kind.
 fn card_for(model: &Model) -> Option<&'static str> {
     match model {
         Model::Quadratic(_) => Some("rc_gaussian"),
         Model::SoftSpin(_) => Some("soft_spin_cmos"),
+        Model::Factors(graph) if has_categories(graph) => Some(HOSTED),
         Model::Ising(_) | Model::Factors(_) => Some("pbit_cmos_subthreshold"),
         Model::Mixture(_) | Model::FluxCells(_) => None,
     }
@@ -142,7 +164,7 @@ fn alone(
             scale: ScaleKey::Number(1.0),
             placement: "native".to_owned(),
             chain_coupling: None,
-            auxiliaries: true,
+            auxiliaries: card != HOSTED,
             directed: Vec::new(),
             overrides: BTreeMap::new(),
             environment_temperature: None,
@@ -156,9 +178,10 @@ fn alone(
         }
     };
     experiment.hardware = Some(chip);
-    experiment.plan.burn_in = "150 tau".to_owned();
-    experiment.plan.duration = "600 tau".to_owned();
-    experiment.plan.sample_period = Some("1.5 tau".to_owned());
+    let [burn_in, duration, period] = times(model)?;
+    experiment.plan.burn_in = burn_in;
+    experiment.plan.duration = duration;
+    experiment.plan.sample_period = Some(period);
     Ok(experiment)
 }
 
