@@ -3,7 +3,7 @@
 use super::reader::Section;
 use crate::error::Result;
 use crate::training::OptimiserKind;
-use crate::training::density::{Objective, Projection};
+use crate::training::density::{Objective, PlaneGrid, Projection};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,8 @@ pub struct DensityExperiment {
 }
 
 /// Names of `train.method`.
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 7] = [
+    "mle",
     "cd",
     "pcd",
     "score_matching",
@@ -79,6 +80,14 @@ fn objective(s: &Section<'_>, name: &str) -> Result<Objective> {
             persistent: name == "pcd",
             steps: s.count_between("steps", 5, (1, 100_000))?,
             restart: s.within("restart", 0.1, |v| (0.0..=1.0).contains(&v), "in [0, 1]")?,
+        },
+        "mle" => Objective::MaximumLikelihood {
+            grid: PlaneGrid::around_moons(s.within(
+                "grid_spacing",
+                0.05,
+                |h| (0.01..=0.5).contains(&h),
+                "from 0.01 to 0.5",
+            )?),
         },
         "score_matching" => Objective::ScoreMatching,
         "sliced_score_matching" => Objective::Sliced {
@@ -173,6 +182,7 @@ impl DensityExperiment {
                 "gradient_clip",
                 "force_clip",
                 "leaps",
+                "grid_spacing",
                 "step",
                 "steps",
                 "restart",

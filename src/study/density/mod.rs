@@ -33,12 +33,8 @@ const JUDGE: u64 = 0x602;
 const POINTS: usize = 2000;
 /// Directions of the sliced distance.
 const DIRECTIONS: usize = 200;
-/// Where the law is judged: far beyond anything that a confined network leaves weight in.
-const GRID: PlaneGrid = PlaneGrid {
-    x: (-4.0, 5.0),
-    y: (-4.0, 4.5),
-    cells: (720, 680),
-};
+/// Spacing of the grid on which the law is judged.
+const SPACING: f64 = 0.0125;
 /// What figures show.
 const SHOWN: PlaneGrid = PlaneGrid {
     x: (-1.75, 2.75),
@@ -118,6 +114,11 @@ fn largest_mmd(a: &[[f64; 2]], b: &[[f64; 2]], seed: u64) -> f64 {
         .fold(f64::NEG_INFINITY, f64::max)
 }
 
+/// Where the law is judged.
+fn judging() -> PlaneGrid {
+    PlaneGrid::around_moons(SPACING)
+}
+
 /// What the learned law is judged against.
 struct Truth {
     moons: TwoMoons,
@@ -131,8 +132,9 @@ impl Truth {
             let reach = 1.0 + 9.0 * noise;
             (x - 0.5).abs() < 0.5 + reach && (y - 0.25).abs() < reach
         };
-        let density = (0..GRID.len())
-            .map(|k| GRID.centre(k))
+        let grid = judging();
+        let density = (0..grid.len())
+            .map(|k| grid.centre(k))
             .map(|p| if near(p) { moons.density(p) } else { 0.0 })
             .collect();
         Truth { moons, density }
@@ -162,7 +164,7 @@ fn columns(points: &[[f64; 2]]) -> DMatrix<f32> {
 }
 
 fn snapshot(network: &Network<f64>, update: u64, draws: &[[f64; 2]]) -> Snapshot {
-    let law = SHOWN.law(network);
+    let law = SHOWN.law(&network.convert());
     let least = law.energy.iter().copied().fold(f64::INFINITY, f64::min);
     let coarse = PlaneGrid {
         cells: (30, 20),
@@ -273,12 +275,12 @@ fn learn(
         if repeat == 0 && until >= due {
             shown += 1;
             let (network, _) = trainer.learned()?;
-            let draws = GRID.law(&network).sample(500, &mut judge);
+            let draws = judging().law(&network.convert()).sample(500, &mut judge);
             trained.snapshots.push(snapshot(&network, until, &draws));
         }
     }
     let (network, log_z) = trainer.learned()?;
-    let law = GRID.law(&network);
+    let law = judging().law(&network.convert());
     let (metrics, _) = truth.judge(&law, &mut judge, seed);
     trained.metrics = metrics;
     if let Objective::NoiseContrastive { .. } = objective {

@@ -4,6 +4,7 @@
 //! score matching and its kin never sample but see no weights of separated modes; contrastive divergence sees what its
 //! chains reach; noise contrast learns log Z as well, as far as noise and data overlap.
 
+mod likelihood;
 mod objective;
 mod quality;
 mod trainer;

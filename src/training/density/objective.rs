@@ -3,9 +3,10 @@
 //! Score matching J = ⟨½|∇E|² − ΔE⟩ (Hyvärinen 2005); sliced J = ⟨½(v·∇E)² − vᵀ∇∇E v⟩ with E vvᵀ = 1 (arXiv 1905.07088);
 //! denoising J = ½σ²⟨|∇E(x + σε) − ε/σ|²⟩ (Vincent 2011), whose minimum is the data smoothed by σ; noise contrast: the
 //! logistic loss of telling data from ν noise points each, u = −E − log Z − log q − log ν (Gutmann & Hyvärinen 2012);
-//! contrastive: ∂θ⟨E⟩ over data minus over chains. A batch goes by blocks of columns, added in order: the same bits for any
+//! maximum likelihood ⟨E⟩ + log Z; contrastive: ∂θ⟨E⟩ over data minus over chains. A batch goes by blocks of columns, added in order: the same bits for any
 //! number of threads.
 
+use super::quality::PlaneGrid;
 use crate::energy::{Jet, Network};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
@@ -41,6 +42,11 @@ pub enum Objective {
         steps: u64,
         /// Fraction of persistent chains put back onto data at each update.
         restart: f64,
+    },
+    /// Maximum likelihood with log Z and the negative phase as sums over a grid of the plane.
+    MaximumLikelihood {
+        /// Its cells.
+        grid: PlaneGrid,
     },
     /// Exact trace.
     ScoreMatching,

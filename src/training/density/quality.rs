@@ -6,9 +6,14 @@
 use crate::energy::Network;
 use nalgebra::DMatrix;
 use rand::{Rng, RngExt};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Cells whose energies are computed at once.
+const TILE: usize = 512;
 
 /// Cells of a box.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlaneGrid {
     /// Smallest and largest x.
     pub x: (f64, f64),
@@ -31,6 +36,15 @@ pub struct PlaneLaw {
 }
 
 impl PlaneGrid {
+    /// Cells of about `spacing` over [−4, 5] × [−4, 4.5]: far beyond two moons, and beyond what a confined network leaves
+    /// weight in.
+    pub fn around_moons(spacing: f64) -> Self {
+        let (x, y) = ((-4.0, 5.0), (-4.0, 4.5));
+        let count = |(low, high): (f64, f64)| ((high - low) / spacing).round() as usize;
+        let cells = (count(x), count(y));
+        PlaneGrid { x, y, cells }
+    }
+
     /// Centre of cell `k`, x running fastest.
     pub fn centre(&self, k: usize) -> [f64; 2] {
         let (i, j) = (k % self.cells.0, k / self.cells.0);
@@ -58,17 +72,23 @@ impl PlaneGrid {
         self.len() == 0
     }
 
-    /// A network's law on this grid.
-    pub fn law(&self, network: &Network<f64>) -> PlaneLaw {
-        let network = network.convert::<f32>();
-        let mut energy = Vec::with_capacity(self.len());
-        for start in (0..self.len()).step_by(1024) {
-            let width = 1024.min(self.len() - start);
-            let points = DMatrix::from_fn(2, width, |i, c| self.centre(start + c)[i] as f32);
-            energy.extend(network.energies(&points).iter().map(|&e| f64::from(e)));
-        }
-        let least = energy.iter().copied().fold(f64::INFINITY, f64::min);
+    /// Area of a cell.
+    pub fn area(&self) -> f64 {
         let (dx, dy) = self.spacing();
+        dx * dy
+    }
+
+    /// A network's law on this grid.
+    pub fn law(&self, network: &Network<f32>) -> PlaneLaw {
+        let starts: Vec<usize> = (0..self.len()).step_by(TILE).collect();
+        let tile = |&start: &usize| {
+            let width = TILE.min(self.len() - start);
+            let points = DMatrix::from_fn(2, width, |i, c| self.centre(start + c)[i] as f32);
+            network.energies(&points)
+        };
+        let tiles: Vec<Vec<f32>> = starts.par_iter().map(tile).collect();
+        let energy: Vec<f64> = tiles.into_iter().flatten().map(f64::from).collect();
+        let least = energy.iter().copied().fold(f64::INFINITY, f64::min);
         let sum: f64 = energy.iter().map(|e| (least - e).exp()).sum();
         let edge = |k: usize| {
             let (i, j) = (k % self.cells.0, k / self.cells.0);
@@ -81,7 +101,7 @@ impl PlaneGrid {
         PlaneLaw {
             grid: *self,
             energy,
-            log_z: (sum * dx * dy).ln() - least,
+            log_z: (sum * self.area()).ln() - least,
             border: rim / sum,
         }
     }

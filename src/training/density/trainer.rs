@@ -1,5 +1,6 @@
 //! The loop: a batch, the objective's slope, one step of the optimiser; divergence told with the update and the cause.
 
+use super::likelihood;
 use super::objective::{self, NoiseLaw, Objective, Slope};
 use crate::energy::{Network, Parameters};
 use crate::error::{Error, Result};
@@ -117,6 +118,11 @@ impl DensityTrainer {
         if !(0.0..1.0).contains(&settings.average) {
             let expected = "a number in [0, 1)";
             return Err(Error::invalid("train.average", settings.average, expected));
+        }
+        let in_plane = network.inputs() == 2;
+        if matches!(settings.objective, Objective::MaximumLikelihood { .. }) && !in_plane {
+            let expected = "two variables: the sums over a grid are of the plane";
+            return Err(Error::invalid("network", network.inputs(), expected));
         }
         let noise = match noise {
             Some(noise) => noise,
@@ -268,6 +274,9 @@ impl DensityTrainer {
         let mut clipped = 0.0;
         let network = &self.network;
         match self.settings.objective {
+            Objective::MaximumLikelihood { grid } => {
+                likelihood::maximum_likelihood(network, &batch, &grid, &mut slope);
+            }
             Objective::ScoreMatching => objective::score_matching(network, &batch, &mut slope),
             Objective::Sliced {
                 directions,
