@@ -54,19 +54,38 @@ impl TwoMoons {
             .collect()
     }
 
-    /// p(x, y), by quadrature along the arcs.
-    pub fn density(&self, point: [f64; 2]) -> f64 {
+    /// Σ over the arcs' points c of w = exp(−|x − c|²/2σ²), and of w (c − x).
+    fn pulls(&self, point: [f64; 2]) -> (f64, [f64; 2]) {
         let variance = self.noise * self.noise;
-        let mut sum = 0.0;
+        let (mut sum, mut pull) = (0.0, [0.0; 2]);
         for moon in 0..2 {
             for k in 0..ARC {
                 let c = arc(moon, PI * (k as f64 + 0.5) / ARC as f64);
-                let square = (point[0] - c[0]).powi(2) + (point[1] - c[1]).powi(2);
+                let d = [c[0] - point[0], c[1] - point[1]];
+                let square = d[0] * d[0] + d[1] * d[1];
                 if square < 80.0 * variance {
-                    sum += (-0.5 * square / variance).exp();
+                    let weight = (-0.5 * square / variance).exp();
+                    sum += weight;
+                    pull[0] += weight * d[0];
+                    pull[1] += weight * d[1];
                 }
             }
         }
-        sum / (2.0 * ARC as f64 * 2.0 * PI * variance)
+        (sum, pull)
+    }
+
+    /// p(x, y), by quadrature along the arcs.
+    pub fn density(&self, point: [f64; 2]) -> f64 {
+        let variance = self.noise * self.noise;
+        self.pulls(point).0 / (2.0 * ARC as f64 * 2.0 * PI * variance)
+    }
+
+    /// ∇ log p, within nine standard deviations of an arc (zero beyond, where p is below e^{−40} of its ridge).
+    pub fn score(&self, point: [f64; 2]) -> [f64; 2] {
+        let (sum, pull) = self.pulls(point);
+        if sum == 0.0 {
+            return [0.0; 2];
+        }
+        pull.map(|v| v / (sum * self.noise * self.noise))
     }
 }

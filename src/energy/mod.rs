@@ -26,7 +26,7 @@ pub use flux_cells::FluxCells;
 pub use ising::{Ising, rbm_couplings};
 pub use mixture::{Component, Mixture};
 pub use model::Model;
-pub use neural::{Jet, Network, NetworkReal};
+pub use neural::{DriftField, Jet, Network, NetworkReal};
 pub use quadratic::Quadratic;
 pub use soft_spin::SoftSpin;
 

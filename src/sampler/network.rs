@@ -8,7 +8,7 @@ use super::digital::count;
 use super::{ChainState, Cost, Description, Follow, Phase, Run, Sampler, Samples, clamp_mask};
 use crate::dynamics::streams::{StreamPosition, Streams};
 use crate::dynamics::{LANES, Origin};
-use crate::energy::{Network, Parameters};
+use crate::energy::{DriftField, Network, Parameters};
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
 use rand::RngExt;
@@ -18,6 +18,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Blocks of [`LANES`] chains in a tile.
 const BLOCKS: usize = 4;
+
+/// What pushes the chains.
+#[derive(Clone, Debug)]
+enum Force {
+    /// −∇E.
+    Energy(Network<f32>),
+    /// A drift of its own.
+    Field(DriftField<f32>),
+}
+
+impl Force {
+    fn inputs(&self) -> usize {
+        match self {
+            Force::Energy(network) => network.inputs(),
+            Force::Field(field) => field.inputs(),
+        }
+    }
+
+    /// Minus the drift.
+    fn resistance(&self, x: &DMatrix<f32>) -> DMatrix<f32> {
+        match self {
+            Force::Energy(network) => network.gradients(x),
+            Force::Field(field) => -field.values(x),
+        }
+    }
+
+    fn set_parameters(&mut self, theta: &[f32]) -> Result<()> {
+        match self {
+            Force::Energy(network) => network.set_parameters(theta),
+            Force::Field(field) => field.set_parameters(theta),
+        }
+    }
+}
 
 /// Some chains: positions and the last noise as columns, and their streams.
 #[derive(Clone, Debug)]
@@ -40,10 +73,10 @@ impl Tile {
     }
 }
 
-/// Chains of a neural energy.
+/// Chains of a neural energy, or of a drift without one.
 #[derive(Clone, Debug)]
 pub struct NetworkSampler {
-    network: Network<f32>,
+    force: Force,
     tiles: Vec<Tile>,
     chains: usize,
     step: f64,
@@ -65,13 +98,39 @@ impl NetworkSampler {
         clip: f64,
         follow: Follow,
     ) -> Result<Self> {
+        let force = Force::Energy(network.clone());
+        Self::pushed_by(force, chains, origin.into(), (step, clip), follow)
+    }
+
+    /// The same of dx = s dt + √2 dW.
+    ///
+    /// # Errors
+    /// As [`NetworkSampler::new`].
+    pub fn of_field(
+        field: &DriftField<f32>,
+        chains: usize,
+        origin: impl Into<Origin>,
+        step: f64,
+        clip: f64,
+        follow: Follow,
+    ) -> Result<Self> {
+        let force = Force::Field(field.clone());
+        Self::pushed_by(force, chains, origin.into(), (step, clip), follow)
+    }
+
+    fn pushed_by(
+        force: Force,
+        chains: usize,
+        origin: Origin,
+        (step, clip): (f64, f64),
+        follow: Follow,
+    ) -> Result<Self> {
         for (name, value) in [("step", step), ("clip", clip)] {
             if value.is_nan() || value <= 0.0 || (name == "step" && value.is_infinite()) {
                 return Err(Error::invalid(name, value, "a positive number"));
             }
         }
-        let origin = origin.into();
-        let dim = network.inputs();
+        let dim = force.inputs();
         let width = BLOCKS * LANES;
         let tile = |first: usize| {
             let columns = width.min(chains - first);
@@ -86,7 +145,7 @@ impl NetworkSampler {
             tile
         };
         Ok(NetworkSampler {
-            network: network.clone(),
+            force,
             tiles: (0..chains).step_by(width).map(tile).collect(),
             chains,
             step,
@@ -97,7 +156,7 @@ impl NetworkSampler {
 
     /// One step of one tile; returns how many force components were cut.
     fn advance(&self, tile: &mut Tile, held: &[bool]) -> u64 {
-        let gradient = self.network.gradients(&tile.x);
+        let gradient = self.force.resistance(&tile.x);
         let normals = tile.draw();
         let (h, clip) = (self.step as f32, self.clip as f32);
         let half = 0.5 * (2.0 * h).sqrt();
@@ -119,19 +178,22 @@ impl NetworkSampler {
     /// Where Langevin steps stay in a mode, this carries weight between modes. Returns the share that was taken.
     ///
     /// # Errors
-    /// Another number of proposals than of chains.
+    /// Another number of proposals than of chains, or chains of a drift without an energy.
     pub fn leap(
         &mut self,
         proposals: &DMatrix<f32>,
         log_q: impl Fn(&DMatrix<f32>) -> Vec<f64> + Sync,
     ) -> Result<f64> {
-        if proposals.shape() != (self.network.inputs(), self.chains) {
-            let expected = format!("{} x {}", self.network.inputs(), self.chains);
+        if proposals.shape() != (self.force.inputs(), self.chains) {
+            let expected = format!("{} x {}", self.force.inputs(), self.chains);
             let found = format!("{} x {}", proposals.nrows(), proposals.ncols());
             return Err(Error::invalid("proposals", found, expected));
         }
         let taken = AtomicU64::new(0);
-        let network = &self.network;
+        let Force::Energy(network) = &self.force else {
+            let expected = "an energy: a drift alone says nothing of weights";
+            return Err(Error::invalid("leaps", "a drift field", expected));
+        };
         let tiles = self.tiles.par_iter_mut().enumerate();
         tiles.for_each(|(k, tile)| {
             let columns = tile.x.ncols();
@@ -167,7 +229,7 @@ impl NetworkSampler {
         field: &str,
         of: impl Fn(&mut Tile) -> &mut DMatrix<f32>,
     ) -> Result<()> {
-        let expected = self.chains * self.network.inputs();
+        let expected = self.chains * self.force.inputs();
         if values.len() != expected {
             let expected = format!("{expected} numbers");
             return Err(Error::invalid(field, values.len(), expected));
@@ -188,7 +250,7 @@ impl Sampler for NetworkSampler {
             name: "lm".to_owned(),
             kind: "digital".to_owned(),
             chains: self.chains,
-            nodes: self.network.inputs(),
+            nodes: self.force.inputs(),
             step: Some(self.step),
             first_order_bias: false,
             predicted_bias: None,
@@ -236,7 +298,7 @@ impl Sampler for NetworkSampler {
     }
 
     fn run(&mut self, phase: &Phase) -> Result<Run> {
-        let dim = self.network.inputs();
+        let dim = self.force.inputs();
         let (burn_in, draws, every) = count(phase, Some(self.step))?;
         let held = clamp_mask(phase.clamp.as_ref(), dim)?;
         if let Some(clamp) = &phase.clamp {
@@ -309,7 +371,7 @@ impl Sampler for NetworkSampler {
     /// θ comes as `couplings`; there are no `fields`.
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
         let theta: Vec<f32> = parameters.couplings.iter().map(|&v| v as f32).collect();
-        self.network.set_parameters(&theta)?;
+        self.force.set_parameters(&theta)?;
         Ok(Cost::default())
     }
 }

@@ -7,6 +7,7 @@
 
 mod activation;
 mod derivatives;
+mod field;
 
 use super::{ContinuousEnergy, SoftSpin};
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 pub use activation::NetworkReal;
+pub use field::DriftField;
 
 /// Spread of the first layer's weights and biases at the start: features about half a unit wide.
 const FIRST_SPREAD: f64 = 2.0;
@@ -37,6 +39,7 @@ pub struct Network<R> {
 pub type Jet<R> = [R; 3];
 
 /// Pre-activations and activations of one layer with their first and second derivative along v.
+#[derive(Debug)]
 struct Layer<R: NetworkReal> {
     a: Vec<DMatrix<R>>,
     z: Vec<DMatrix<R>>,
@@ -339,7 +342,18 @@ impl<R: NetworkReal> Network<R> {
         }
         let spread =
             |k: usize| DMatrix::from_fn(output.len(), x.ncols(), |i, r| output[i] * weights[r][k]);
-        let mut bars: Vec<DMatrix<R>> = (0..=order).map(spread).collect();
+        let bars: Vec<DMatrix<R>> = (0..=order).map(spread).collect();
+        self.add_hidden_gradient((x, v), &layers, bars, gradient);
+    }
+
+    /// The part of the hidden layers, given the adjoints of the last one's z, z′, z″ (as many as there are).
+    fn add_hidden_gradient(
+        &self,
+        (x, v): (&DMatrix<R>, &DMatrix<R>),
+        layers: &[Layer<R>],
+        mut bars: Vec<DMatrix<R>>,
+        gradient: &mut [R],
+    ) {
         for layer in (0..self.layers()).rev() {
             derivatives::backward(&layers[layer].a, &mut bars);
             let p = self.place(layer);

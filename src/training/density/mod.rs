@@ -4,11 +4,14 @@
 //! score matching and its kin never sample but see no weights of separated modes; contrastive divergence sees what its
 //! chains reach; noise contrast learns log Z as well, as far as noise and data overlap.
 
+mod descent;
 mod likelihood;
 mod objective;
 mod quality;
+mod score;
 mod trainer;
 
 pub use objective::{NoiseLaw, Objective, Projection};
-pub use quality::{PlaneGrid, PlaneLaw};
+pub use quality::{PlaneGrid, PlaneLaw, curl};
+pub use score::ScoreTrainer;
 pub use trainer::{DensityCheckpoint, DensitySettings, DensityStep, DensityTrainer};

@@ -7,7 +7,7 @@
 //! number of threads.
 
 use super::quality::PlaneGrid;
-use crate::energy::{Jet, Network};
+use crate::energy::{DriftField, Jet, Network};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
@@ -67,6 +67,16 @@ pub enum Objective {
         /// ν: noise points per data point.
         ratio: usize,
     },
+}
+
+impl Objective {
+    /// Whether the loss is of scores alone, so that a field without an energy has it too.
+    pub fn matches_scores(&self) -> bool {
+        matches!(
+            self,
+            Objective::ScoreMatching | Objective::Sliced { .. } | Objective::Denoising { .. }
+        )
+    }
 }
 
 /// Noise with a known density.
@@ -165,7 +175,7 @@ impl NoiseLaw {
 }
 
 /// Directions for one batch.
-fn directions(d: usize, n: usize, law: Projection, rng: &mut impl Rng) -> DMatrix<f32> {
+pub(super) fn directions(d: usize, n: usize, law: Projection, rng: &mut impl Rng) -> DMatrix<f32> {
     let mut v = DMatrix::from_fn(d, n, |_, _| match law {
         Projection::Rademacher => f32::from(rng.random::<bool>()) * 2.0 - 1.0,
         _ => StandardNormal.sample(rng),
@@ -197,31 +207,17 @@ impl Slope {
         }
     }
 
-    /// Adds what `of(column, jet)` says of each column: (loss, (w0, w1, w2), ∂loss/∂log Z).
-    pub fn add(
+    /// Adds what `part(first column, width)` says of each block of columns: (loss, its θ-gradient, ∂loss/∂log Z).
+    fn gather(
         &mut self,
-        network: &Network<f32>,
-        (x, v, order): (&DMatrix<f32>, &DMatrix<f32>, usize),
-        of: impl Fn(usize, Jet<f32>) -> (f64, Jet<f32>, f64) + Sync,
+        columns: usize,
+        part: impl Fn(usize, usize) -> (f64, Vec<f32>, f64) + Sync,
     ) {
-        let n = network.parameters().len();
-        let starts: Vec<usize> = (0..x.ncols()).step_by(BLOCK).collect();
+        let n = self.theta.len() - 1;
+        let starts: Vec<usize> = (0..columns).step_by(BLOCK).collect();
         let parts: Vec<(f64, Vec<f32>, f64)> = starts
             .into_par_iter()
-            .map(|start| {
-                let width = BLOCK.min(x.ncols() - start);
-                let x = x.columns(start, width).into_owned();
-                let v = v.columns(start, width).into_owned();
-                let (mut loss, mut log_z) = (0.0, 0.0);
-                let mut gradient = vec![0.0; n];
-                network.add_jet_gradient(&x, &v, order, &mut gradient, |column, jet| {
-                    let (value, weights, free) = of(start + column, jet);
-                    loss += value;
-                    log_z += free;
-                    weights
-                });
-                (loss, gradient, log_z)
-            })
+            .map(|start| part(start, BLOCK.min(columns - start)))
             .collect();
         for (loss, gradient, log_z) in parts {
             self.loss += loss;
@@ -231,13 +227,61 @@ impl Slope {
             self.theta[n] += log_z;
         }
     }
+
+    /// Adds what `of(column, jet)` says of each column: (loss, (w0, w1, w2), ∂loss/∂log Z).
+    pub fn add(
+        &mut self,
+        network: &Network<f32>,
+        (x, v, order): (&DMatrix<f32>, &DMatrix<f32>, usize),
+        of: impl Fn(usize, Jet<f32>) -> (f64, Jet<f32>, f64) + Sync,
+    ) {
+        self.gather(x.ncols(), |start, width| {
+            let x = x.columns(start, width).into_owned();
+            let v = v.columns(start, width).into_owned();
+            let (mut loss, mut log_z) = (0.0, 0.0);
+            let mut gradient = vec![0.0; network.parameters().len()];
+            network.add_jet_gradient(&x, &v, order, &mut gradient, |column, jet| {
+                let (value, weights, free) = of(start + column, jet);
+                loss += value;
+                log_z += free;
+                weights
+            });
+            (loss, gradient, log_z)
+        });
+    }
+
+    /// Adds what `of(column, [u·s, u·(∂s/∂x)v])` says of each column of a field: (loss, (w0, w1)).
+    pub(super) fn add_projected(
+        &mut self,
+        field: &DriftField<f32>,
+        (x, v, u): (&DMatrix<f32>, &DMatrix<f32>, &DMatrix<f32>),
+        order: usize,
+        of: impl Fn(usize, [f32; 2]) -> (f64, [f32; 2]) + Sync,
+    ) {
+        self.gather(x.ncols(), |start, width| {
+            let [x, v, u] = [x, v, u].map(|m| m.columns(start, width).into_owned());
+            let mut loss = 0.0;
+            let mut gradient = vec![0.0; field.parameters().len()];
+            field.add_projected_gradient((&x, &v, &u), order, &mut gradient, |column, along| {
+                let (value, weights) = of(start + column, along);
+                loss += value;
+                weights
+            });
+            (loss, gradient, 0.0)
+        });
+    }
+}
+
+/// e_axis for every column of x.
+pub(super) fn along(x: &DMatrix<f32>, axis: usize) -> DMatrix<f32> {
+    DMatrix::from_fn(x.nrows(), x.ncols(), |i, _| f32::from(i == axis))
 }
 
 /// Score matching with the exact trace: one pass per axis.
 pub(super) fn score_matching(network: &Network<f32>, x: &DMatrix<f32>, slope: &mut Slope) {
     let each = 1.0 / x.ncols() as f32;
     for axis in 0..x.nrows() {
-        let v = DMatrix::from_fn(x.nrows(), x.ncols(), |i, _| f32::from(i == axis));
+        let v = along(x, axis);
         slope.add(network, (x, &v, 2), |_, [_, e1, e2]| {
             let loss = f64::from(each * (0.5 * e1 * e1 - e2));
             (loss, [0.0, each * e1, -each], 0.0)
@@ -275,7 +319,7 @@ pub(super) fn denoising(
     let noise = DMatrix::from_fn(x.nrows(), x.ncols(), |_, _| StandardNormal.sample(rng));
     let smoothed = x + &noise * sigma;
     for axis in 0..x.nrows() {
-        let v = DMatrix::from_fn(x.nrows(), x.ncols(), |i, _| f32::from(i == axis));
+        let v = along(x, axis);
         slope.add(network, (&smoothed, &v, 1), |column, [_, e1, _]| {
             let miss = sigma * e1 - noise[(axis, column)];
             let loss = f64::from(0.5 * each * miss * miss);

@@ -153,3 +153,15 @@ impl PlaneLaw {
             .collect()
     }
 }
+
+/// (rms of the Jacobians' antisymmetric part, its ratio to the rms of the whole Jacobian), Frobenius norms: (0, 0) for a gradient
+/// field, (·, 1) for a pure rotation. In the plane the former is |∂₁s₂ − ∂₂s₁|/√2.
+pub fn curl(jacobians: &[DMatrix<f64>]) -> (f64, f64) {
+    let (mut turning, mut whole) = (0.0, 0.0);
+    for j in jacobians {
+        turning += (0.5 * (j - j.transpose())).norm_squared();
+        whole += j.norm_squared();
+    }
+    let rms = (turning / jacobians.len().max(1) as f64).sqrt();
+    (rms, (turning / whole.max(f64::MIN_POSITIVE)).sqrt())
+}

@@ -1,18 +1,16 @@
 //! The loop: a batch, the objective's slope, one step of the optimiser; divergence told with the update and the cause.
 
+use super::descent::Descent;
 use super::likelihood;
 use super::objective::{self, NoiseLaw, Objective, Slope};
 use crate::energy::{Network, Parameters};
 use crate::error::{Error, Result};
 use crate::sampler::{ChainState, Follow, Horizon, LogPartition, NetworkSampler, Phase, Sampler};
-use crate::training::optimiser::{Optimiser, OptimiserKind, falling};
+use crate::training::optimiser::OptimiserKind;
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-
-/// Beyond this a parameter or a loss counts as diverged.
-const BOUND: f64 = 1e4;
 
 /// Everything that decides a run.
 #[derive(Clone, Debug)]
@@ -64,10 +62,7 @@ pub struct DensityStep {
 /// A run that can be continued to the same bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DensityCheckpoint {
-    update: u64,
-    theta: Vec<f64>,
-    average: Vec<f64>,
-    optimiser: Optimiser,
+    descent: Descent,
     rng: Pcg32,
     chains: Option<ChainState>,
 }
@@ -79,12 +74,9 @@ pub struct DensityTrainer {
     data: DMatrix<f32>,
     noise: NoiseLaw,
     network: Network<f32>,
-    /// θ, then log Z.
-    theta: Vec<f64>,
-    average: Vec<f64>,
-    optimiser: Optimiser,
+    /// Of θ, then log Z.
+    descent: Descent,
     rng: Pcg32,
-    update: u64,
     sampler: NetworkSampler,
     /// Whether the chains have been put onto data.
     started: bool,
@@ -140,14 +132,11 @@ impl DensityTrainer {
             follow,
         )?;
         Ok(DensityTrainer {
-            optimiser: Optimiser::new(settings.optimiser, theta.len()),
-            average: theta.clone(),
-            theta,
+            descent: Descent::new(settings.optimiser, theta),
             network,
             noise,
             data,
             rng,
-            update: 0,
             sampler,
             started: false,
             settings,
@@ -156,7 +145,7 @@ impl DensityTrainer {
 
     /// Updates done.
     pub fn update(&self) -> u64 {
-        self.update
+        self.descent.update
     }
 
     /// The learned network (averaged parameters), and its log Z as noise contrast learned it.
@@ -164,7 +153,10 @@ impl DensityTrainer {
     /// # Errors
     /// None in practice: parameters are finite while training has not diverged.
     pub fn learned(&self) -> Result<(Network<f64>, f64)> {
-        let (theta, log_z) = self.average.split_at(self.average.len() - 1);
+        let (theta, log_z) = self
+            .descent
+            .average
+            .split_at(self.descent.average.len() - 1);
         let mut network = self.network.convert::<f64>();
         network.set_parameters(theta)?;
         Ok((network, log_z[0]))
@@ -180,10 +172,7 @@ impl DensityTrainer {
     /// Everything needed to continue to the same bits.
     pub fn checkpoint(&self) -> DensityCheckpoint {
         DensityCheckpoint {
-            update: self.update,
-            theta: self.theta.clone(),
-            average: self.average.clone(),
-            optimiser: self.optimiser.clone(),
+            descent: self.descent.clone(),
             rng: self.rng.clone(),
             chains: self.started.then(|| self.sampler.state()),
         }
@@ -194,14 +183,11 @@ impl DensityTrainer {
     /// # Errors
     /// A checkpoint of another problem.
     pub fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
-        if checkpoint.theta.len() != self.theta.len() {
+        if checkpoint.descent.theta.len() != self.descent.theta.len() {
             let expected = "a checkpoint of this experiment";
             return Err(Error::invalid("checkpoint", "another problem's", expected));
         }
-        self.update = checkpoint.update;
-        self.theta = checkpoint.theta;
-        self.average = checkpoint.average;
-        self.optimiser = checkpoint.optimiser;
+        self.descent = checkpoint.descent;
         self.rng = checkpoint.rng;
         self.write_network()?;
         if let Some(chains) = checkpoint.chains {
@@ -212,8 +198,8 @@ impl DensityTrainer {
     }
 
     fn write_network(&mut self) -> Result<()> {
-        let n = self.theta.len() - 1;
-        let theta: Vec<f32> = self.theta[..n].iter().map(|&v| v as f32).collect();
+        let n = self.descent.theta.len() - 1;
+        let theta: Vec<f32> = self.descent.theta[..n].iter().map(|&v| v as f32).collect();
         self.network.set_parameters(&theta)
     }
 
@@ -230,10 +216,10 @@ impl DensityTrainer {
         batch: &DMatrix<f32>,
         (persistent, steps, restart): (bool, u64, f64),
     ) -> Result<(DMatrix<f32>, f64)> {
-        let n = self.theta.len() - 1;
+        let n = self.descent.theta.len() - 1;
         self.sampler.reprogram(&Parameters {
             fields: Vec::new(),
-            couplings: self.theta[..n].to_vec(),
+            couplings: self.descent.theta[..n].to_vec(),
         })?;
         let mut chains = if persistent && self.started {
             self.chains()
@@ -270,7 +256,7 @@ impl DensityTrainer {
     /// What the sampler of the negative phase says.
     pub fn slope(&mut self) -> Result<(Slope, f64)> {
         let batch = self.batch();
-        let mut slope = Slope::zero(self.theta.len() - 1);
+        let mut slope = Slope::zero(self.descent.theta.len() - 1);
         let mut clipped = 0.0;
         let network = &self.network;
         match self.settings.objective {
@@ -293,7 +279,7 @@ impl DensityTrainer {
             }
             Objective::NoiseContrastive { ratio } => {
                 let points = self.noise.sample(ratio * batch.ncols(), &mut self.rng);
-                let log_z = self.theta[self.theta.len() - 1];
+                let log_z = self.descent.theta[self.descent.theta.len() - 1];
                 objective::noise_contrastive(
                     network,
                     &batch,
@@ -322,48 +308,13 @@ impl DensityTrainer {
     /// [`Error::Diverged`] with the update and what diverged.
     pub fn step(&mut self) -> Result<DensityStep> {
         let (slope, clipped) = self.slope()?;
-        let n = self.theta.len() - 1;
-        let norm = slope.theta.iter().map(|g| g * g).sum::<f64>().sqrt();
-        let settings = &self.settings;
-        let shorten = (settings.gradient_clip / norm).min(1.0);
-        let ascent: Vec<f64> = slope
-            .theta
-            .iter()
-            .zip(&self.theta)
-            .enumerate()
-            .map(|(k, (g, t))| {
-                -shorten * g
-                    - if k < n {
-                        settings.weight_decay * t
-                    } else {
-                        0.0
-                    }
-            })
-            .collect();
-        let (rate, decay) = (settings.learning_rate, settings.decay);
-        let rate = falling(rate, decay, self.update, settings.updates);
-        self.optimiser.ascend(&mut self.theta, &ascent, rate);
-        self.update += 1;
-        let far = self.theta.iter().any(|t| t.is_nan() || t.abs() > BOUND);
-        if far || slope.loss.is_nan() || slope.loss.abs() > BOUND {
-            return Err(Error::Diverged {
-                what: "training".to_owned(),
-                detail: format!(
-                    "at update {} the loss is {:.3e} and the gradient {norm:.3e}; a smaller learning_rate, a gradient_clip or an energy_l2 may hold it",
-                    self.update, slope.loss
-                ),
-            });
-        }
-        // A short memory at first, 1 + a tenth of the updates so far: the random start is forgotten.
-        let young = self.update as f64 / (self.update as f64 + 10.0);
-        let keep = settings.average.min(young);
-        for (average, theta) in self.average.iter_mut().zip(&self.theta) {
-            *average = keep * *average + (1.0 - keep) * theta;
-        }
+        let decaying = self.descent.theta.len() - 1;
+        let (loss, settings) = (slope.loss, &self.settings);
+        let norm = self.descent.down(settings, loss, &slope.theta, decaying)?;
         self.write_network()?;
         Ok(DensityStep {
-            update: self.update,
-            loss: slope.loss,
+            update: self.descent.update,
+            loss,
             gradient_norm: norm,
             clipped,
         })
