@@ -38,6 +38,8 @@ pub struct DensityExperiment {
     pub title: String,
     pub seed: u64,
     pub data: MoonsData,
+    /// Whether a drift is learned, without an energy.
+    pub drift: bool,
     pub layers: Vec<usize>,
     pub confinement: f64,
     /// (name in the file, objective), in order.
@@ -62,6 +64,9 @@ pub struct DensityExperiment {
     #[serde(skip)]
     pub file: PathBuf,
 }
+
+/// `energy.kind` of a drift that is learned without an energy.
+const DRIFT: &str = "score";
 
 /// Names of `train.method`.
 const METHODS: [&str; 7] = [
@@ -133,10 +138,13 @@ fn data(top: &Section<'_>) -> Result<MoonsData> {
     })
 }
 
-/// Whether a file's `[energy]` is a neural one.
+/// Whether a file's `[energy]` is a neural one, or a neural drift without an energy.
 pub(super) fn is_density(table: &toml::Table) -> bool {
     let kind = table.get("energy").and_then(|e| e.get("kind"));
-    kind.and_then(toml::Value::as_str) == Some("neural")
+    matches!(
+        kind.and_then(toml::Value::as_str),
+        Some("neural") | Some(DRIFT)
+    )
 }
 
 impl DensityExperiment {
@@ -196,18 +204,25 @@ impl DensityExperiment {
             ],
             &["through", "hidden", "conditional"],
         )?;
+        let drift = energy.text("kind", "")? == DRIFT;
+        let default = if drift { "score_matching" } else { "pcd" };
         let names = match s.get("method") {
             Some(toml::Value::Array(_)) => s.words("method")?.unwrap_or_default(),
-            _ => vec![s.word("method", "pcd", &METHODS)?],
+            _ => vec![s.word("method", default, &METHODS)?],
         };
         let unknown = names.iter().find(|n| !METHODS.contains(&n.as_str()));
         if names.is_empty() || unknown.is_some() {
             let expected = format!("names among {}", METHODS.join(", "));
             return Err(s.refused("method", &expected));
         }
-        let methods = names
+        let methods: Vec<(String, Objective)> = names
             .into_iter()
-            .map(|name| objective(s, &name).map(|o| (name, o)));
+            .map(|name| objective(s, &name).map(|o| (name, o)))
+            .collect::<Result<_>>()?;
+        if drift && methods.iter().any(|(_, o)| !o.matches_scores()) {
+            let expected = "score_matching, sliced_score_matching or denoising_score_matching: a drift has no energy to contrast";
+            return Err(s.refused("method", expected));
+        }
         let optimiser = if s.word("optimiser", "adam", &["adam", "sgd"])? == "sgd" {
             OptimiserKind::Sgd { momentum: 0.9 }
         } else {
@@ -224,9 +239,10 @@ impl DensityExperiment {
             title: top.text("title", "A neural energy")?,
             seed: top.count("seed", 0, 0)?,
             data: data(top)?,
+            drift,
             layers,
             confinement: energy.positive("confinement", 0.5)?,
-            methods: methods.collect::<Result<_>>()?,
+            methods,
             noise: if noise == "uniform" {
                 NoiseKey::Uniform
             } else {

@@ -26,15 +26,21 @@ fn of(directory: &RunDirectory, name: &str) -> Vec<Figure> {
     };
     let picture = |k: usize| {
         let get = |stem: &str| arrays.get(&format!("{stem}_{k}"));
-        let (energy, points, score) = (get("energy")?, get("points")?, get("score")?);
+        let (points, score) = (get("points")?, get("score")?);
+        let (shown, is_drift) = match get("energy") {
+            Some(energy) => (energy, false),
+            None => (get("curl")?, true),
+        };
         let update = *get("update")?.values().first()?;
-        let [ny, nx] = energy.shape()[..] else {
+        let [ny, nx] = shown.shape()[..] else {
             return None;
         };
-        let energy = energy.values();
-        // First row on top; half black is the densest place.
+        let values = shown.values();
+        let most = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        // First row on top; half black is the densest place, or the strongest curl.
         let shade: Vec<f64> = (0..nx * ny)
-            .map(|k| (-energy[(ny - 1 - k / nx) * nx + k % nx]).exp())
+            .map(|k| values[(ny - 1 - k / nx) * nx + k % nx])
+            .map(|v| if is_drift { v / most } else { (-v).exp() })
             .collect();
         let mut plot = Plot::new(&format!("{name} after {update} updates"), "x", "y");
         plot.image = Some((grey_png(&shade, nx, 0.0, 2.0), [x0, x1, y0, y1]));
@@ -56,7 +62,13 @@ fn of(directory: &RunDirectory, name: &str) -> Vec<Figure> {
         plot.height = 330.0;
         Some(Figure {
             name: format!("learned-{name}-{k}"),
-            caption: "Shade: the learned density. Strokes: the score −∇E, from each point the way it pulls. Marks: 500 draws of the learned law.".to_owned(),
+            caption: if is_drift {
+                format!(
+                    "Shade: the curl |∂₁s₂ − ∂₂s₁|, half black at {most:.3}. Strokes: the drift s, from each point the way it pulls. Marks: 500 chains that it has driven from a Gaussian."
+                )
+            } else {
+                "Shade: the learned density. Strokes: the score −∇E, from each point the way it pulls. Marks: 500 draws of the learned law.".to_owned()
+            },
             svg: plot.render(),
         })
     };

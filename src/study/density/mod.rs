@@ -3,6 +3,11 @@
 //! KL(p‖model) and log Z are sums over a grid, sliced Wasserstein (W1, 200 directions) and MMD² compare 2000 independent
 //! draws of the learned law with 2000 equispaced ones of the true law; their floors compare two sets of true draws.
 
+mod field;
+mod identity;
+
+use self::field::learn_field;
+use self::identity::{Identity, of_scores};
 use super::Session;
 use crate::data::TwoMoons;
 use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
@@ -52,8 +57,8 @@ const CURVE: u64 = 100;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Snapshot {
     update: u64,
-    /// E − E_min on [`SHOWN`].
-    energy: Vec<f64>,
+    /// On [`SHOWN`]: E − E_min; of a drift |∂₁s₂ − ∂₂s₁|.
+    shade: Vec<f64>,
     /// ∇E on every tenth cell: x, y, ∂x, ∂y.
     score: Vec<f64>,
     /// Draws of the learned law.
@@ -61,12 +66,14 @@ struct Snapshot {
 }
 
 /// One training.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Trained {
     metrics: BTreeMap<String, f64>,
     /// (update, loss).
     curve: Vec<(f64, f64)>,
     snapshots: Vec<Snapshot>,
+    /// Of methods that match scores.
+    identity: Vec<Identity>,
     parameters: Vec<f64>,
     wall: f64,
     /// Why it diverged.
@@ -180,21 +187,14 @@ fn snapshot(network: &Network<f64>, update: u64, draws: &[[f64; 2]]) -> Snapshot
         .collect();
     Snapshot {
         update,
-        energy: law.energy.iter().map(|e| e - least).collect(),
+        shade: law.energy.iter().map(|e| e - least).collect(),
         score,
         points: draws.iter().take(500).flatten().copied().collect(),
     }
 }
 
-/// One repeat of one method.
-fn learn(
-    experiment: &DensityExperiment,
-    truth: &Truth,
-    objective: Objective,
-    repeat: u64,
-    session: &Session,
-) -> Result<Trained> {
-    let seed = experiment.seed.wrapping_add(repeat);
+/// What is learned from, and its mean.
+fn data_of(experiment: &DensityExperiment, truth: &Truth, seed: u64) -> (DMatrix<f32>, Vec<f64>) {
     let mut rng = chain_rng(seed, DATA, 0);
     let (moons, count) = (truth.moons, experiment.data.count);
     let points = if experiment.data.equispaced {
@@ -203,15 +203,16 @@ fn learn(
         moons.sample(count, &mut rng)
     };
     let data = columns(&points);
-    let centre: Vec<f64> = data.column_mean().iter().map(|&v| f64::from(v)).collect();
-    let sizes = [vec![2], experiment.layers.clone()].concat();
-    let mut start = chain_rng(seed, START, 0);
-    let network = Network::<f32>::new(&sizes, experiment.confinement, &centre, &mut start)?;
-    let noise = (experiment.noise == NoiseKey::Uniform).then(|| NoiseLaw::Uniform {
-        low: DVector::from_vec(vec![SHOWN.x.0, SHOWN.y.0]),
-        high: DVector::from_vec(vec![SHOWN.x.1, SHOWN.y.1]),
-    });
-    let settings = DensitySettings {
+    let centre = data.column_mean().iter().map(|&v| f64::from(v)).collect();
+    (data, centre)
+}
+
+fn sizes_of(experiment: &DensityExperiment) -> Vec<usize> {
+    [vec![2], experiment.layers.clone()].concat()
+}
+
+fn settings_of(experiment: &DensityExperiment, objective: Objective, seed: u64) -> DensitySettings {
+    DensitySettings {
         objective,
         batch: experiment.batch,
         updates: experiment.updates,
@@ -226,17 +227,38 @@ fn learn(
         step: experiment.step,
         force_clip: experiment.force_clip,
         seed,
-    };
+    }
+}
+
+/// Score and divergence of an energy at draws of the true law.
+fn identity(truth: &Truth, network: &Network<f64>, update: u64, rng: &mut impl Rng) -> Identity {
+    let points = columns(&truth.moons.sample(POINTS, rng)).map(f64::from);
+    let divergences = network.laplacians(&points).iter().map(|l| -l).collect();
+    let scores = -network.gradients(&points);
+    of_scores(&truth.moons, &points, (&scores, divergences), update)
+}
+
+/// One repeat of one method.
+fn learn(
+    experiment: &DensityExperiment,
+    truth: &Truth,
+    objective: Objective,
+    repeat: u64,
+    session: &Session,
+) -> Result<Trained> {
+    let seed = experiment.seed.wrapping_add(repeat);
+    let (data, centre) = data_of(experiment, truth, seed);
+    let mut start = chain_rng(seed, START, 0);
+    let sizes = sizes_of(experiment);
+    let network = Network::<f32>::new(&sizes, experiment.confinement, &centre, &mut start)?;
+    let noise = (experiment.noise == NoiseKey::Uniform).then(|| NoiseLaw::Uniform {
+        low: DVector::from_vec(vec![SHOWN.x.0, SHOWN.y.0]),
+        high: DVector::from_vec(vec![SHOWN.x.1, SHOWN.y.1]),
+    });
+    let settings = settings_of(experiment, objective, seed);
     let mut trainer = DensityTrainer::new(settings, data, network, noise, session.follow(false))?;
     let mut judge = chain_rng(seed, JUDGE, 0);
-    let mut trained = Trained {
-        metrics: BTreeMap::new(),
-        curve: Vec::new(),
-        snapshots: Vec::new(),
-        parameters: Vec::new(),
-        wall: 0.0,
-        diverged: None,
-    };
+    let mut trained = Trained::default();
     let every = (experiment.updates / CURVE).max(1);
     let (mut shown, mut processor, mut loss, mut clipped) = (0, Some(0.0), 0.0, 0.0);
     while trainer.update() < experiment.updates {
@@ -270,6 +292,12 @@ fn learn(
             .push((until as f64, loss / (until - from) as f64));
         loss = 0.0;
         session.watch.advance(until - from);
+        if objective.matches_scores() {
+            let (network, _) = trainer.learned()?;
+            trained
+                .identity
+                .push(identity(truth, &network, until, &mut judge));
+        }
         // Pictures of the first repeat, at equal distances, the last at the end.
         let due = experiment.updates * (shown as u64 + 1) / experiment.snapshots as u64;
         if repeat == 0 && until >= due {
@@ -333,9 +361,11 @@ fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
         format!("{} of {}", stable.len(), runs.len()),
     )]);
     if !stable.is_empty() {
-        facts.insert("kl of each repeat".to_owned(), words("kl"));
-        let each = words("sliced_wasserstein");
-        facts.insert("sliced_wasserstein of each repeat".to_owned(), each);
+        for key in ["kl", "sliced_wasserstein"] {
+            if metrics.contains_key(key) {
+                facts.insert(format!("{key} of each repeat"), words(key));
+            }
+        }
     }
     SamplerRecord {
         name: name.to_owned(),
@@ -345,7 +375,8 @@ fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
         rhat_max: None,
         node_beta: Vec::new(),
         device_seconds: None,
-        wall_seconds: runs.iter().map(|r| r.wall).sum(),
+        // An empty sum is −0.
+        wall_seconds: runs.iter().map(|r| r.wall).sum::<f64>() + 0.0,
         energy_joules: EnergyLedger::default(),
         predicted_bias: None,
         facts,
@@ -379,13 +410,14 @@ fn floor(truth: &Truth, seed: u64) -> SamplerRecord {
     record
 }
 
-fn write(directory: &RunDirectory, name: &str, run: &Trained) -> Result<()> {
+fn write(directory: &RunDirectory, name: &str, run: &Trained, drift: bool) -> Result<()> {
     let n = run.parameters.len();
     let mut arrays = vec![("theta".to_owned(), Array::f64(&[n], run.parameters.clone()))];
     for (k, s) in run.snapshots.iter().enumerate() {
         let (nx, ny) = SHOWN.cells;
-        let energy = s.energy.iter().map(|&e| e as f32).collect();
-        arrays.push((format!("energy_{k}"), Array::f32(&[ny, nx], energy)));
+        let shade = s.shade.iter().map(|&e| e as f32).collect();
+        let of = if drift { "curl" } else { "energy" };
+        arrays.push((format!("{of}_{k}"), Array::f32(&[ny, nx], shade)));
         let score = Array::f64(&[s.score.len() / 4, 4], s.score.clone());
         arrays.push((format!("score_{k}"), score));
         let points = Array::f64(&[s.points.len() / 2, 2], s.points.clone());
@@ -426,6 +458,7 @@ pub fn run_density(
         for repeat in 0..experiment.repeats as u64 {
             let stage = format!("{name}-{repeat}");
             let run = stages.once(&stage, || {
+                let learn = if experiment.drift { learn_field } else { learn };
                 learn(experiment, &truth, *objective, repeat, session)
             })?;
             if let Some(why) = &run.diverged {
@@ -442,7 +475,10 @@ pub fn run_density(
             }
             runs.push(run);
         }
-        write(directory, name, &runs[0])?;
+        write(directory, name, &runs[0], experiment.drift)?;
+        if !runs[0].identity.is_empty() {
+            record.charts.push(identity::chart(name, &runs[0].identity));
+        }
         record.charts.push(Chart {
             name: format!("loss-{name}"),
             title: format!("Loss of {name}"),
