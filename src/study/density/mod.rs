@@ -3,6 +3,8 @@
 //! KL(p‖model) and log Z are sums over a grid, sliced Wasserstein (W1, 200 directions) and MMD² compare 2000 independent
 //! draws of the learned law with 2000 equispaced ones of the true law; their floors compare two sets of true draws.
 
+mod monitors;
+
 use super::Session;
 use crate::data::TwoMoons;
 use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
@@ -16,7 +18,7 @@ use crate::record::{
     Series, Stages, Verdict,
 };
 use crate::training::density::{
-    DensitySettings, DensityTrainer, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
+    DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
 };
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
@@ -70,6 +72,8 @@ struct Trained {
     metrics: BTreeMap<String, f64>,
     /// (update, loss).
     curve: Vec<(f64, f64)>,
+    /// One for every point of the curve.
+    monitors: Vec<Monitors>,
     snapshots: Vec<Snapshot>,
     parameters: Vec<f64>,
     wall: f64,
@@ -229,6 +233,7 @@ fn learn(
     let mut trained = Trained {
         metrics: BTreeMap::new(),
         curve: Vec::new(),
+        monitors: Vec::new(),
         snapshots: Vec::new(),
         parameters: Vec::new(),
         wall: 0.0,
@@ -247,7 +252,16 @@ fn learn(
         let until = (trainer.update() + every).min(experiment.updates);
         let from = trainer.update();
         while trainer.update() < until {
-            match trainer.step() {
+            // The last update before a point of the curve is watched.
+            let moved = if trainer.update() + 1 == until {
+                trainer.observed_step().map(|(step, seen)| {
+                    trained.monitors.push(seen);
+                    step
+                })
+            } else {
+                trainer.step()
+            };
+            match moved {
                 Ok(step) => {
                     loss += step.loss;
                     clipped += step.clipped;
@@ -280,6 +294,7 @@ fn learn(
     let law = GRID.law(&network);
     let (metrics, _) = truth.judge(&law, &mut judge, seed);
     trained.metrics = metrics;
+    trained.metrics.extend(monitors::metrics(&trained.monitors));
     if let Objective::NoiseContrastive { .. } = objective {
         let error = (log_z - law.log_z).abs();
         trained.metrics.insert("log_z_error".to_owned(), error);
@@ -419,7 +434,7 @@ pub fn run_density(
         .watch
         .begin("training", trainings * experiment.updates);
     for (name, objective) in &experiment.methods {
-        let mut runs = Vec::new();
+        let (mut runs, mut held) = (Vec::new(), 0);
         for repeat in 0..experiment.repeats as u64 {
             let stage = format!("{name}-{repeat}");
             let run = stages.once(&stage, || {
@@ -437,6 +452,10 @@ pub fn run_density(
                 );
                 record.warnings.push(line);
             }
+            let left = monitors::warnings(&run.monitors, 2, experiment.step);
+            held += usize::from(left.is_empty() && run.diverged.is_none());
+            let named = left.iter().map(|w| format!("{name}, repeat {repeat}: {w}"));
+            record.warnings.extend(named);
             runs.push(run);
         }
         write(directory, name, &runs[0])?;
@@ -460,6 +479,8 @@ pub fn run_density(
                 })
                 .collect(),
         });
+        let watched: Vec<&[Monitors]> = runs.iter().map(|r| &r.monitors[..]).collect();
+        record.charts.extend(monitors::charts(name, &watched));
         let stable = runs.iter().filter(|r| r.diverged.is_none()).count();
         record.verdicts.push(Verdict {
             claim: format!("{name} trains without diverging"),
@@ -467,6 +488,11 @@ pub fn run_density(
             evidence: format!("{stable} of {} repeats", runs.len()),
             more_device_seconds_needed: None,
         });
+        if let Objective::Contrastive { .. } = objective {
+            record
+                .verdicts
+                .push(monitors::verdict(name, held, &watched));
+        }
         record.samplers.push(record_of(name, &runs));
     }
     session.watch.end();

@@ -4,10 +4,12 @@
 //! score matching and its kin never sample but see no weights of separated modes; contrastive divergence sees what its
 //! chains reach; noise contrast learns log Z as well, as far as noise and data overlap.
 
+pub mod monitor;
 mod objective;
 mod quality;
 mod trainer;
 
+pub use monitor::{ChainMonitors, Monitors};
 pub use objective::{NoiseLaw, Objective, Projection};
 pub use quality::{PlaneGrid, PlaneLaw};
 pub use trainer::{DensityCheckpoint, DensitySettings, DensityStep, DensityTrainer};
