@@ -5,6 +5,7 @@
 
 mod field;
 mod identity;
+mod monitors;
 
 use self::field::learn_field;
 use self::identity::{Identity, of_scores};
@@ -21,7 +22,7 @@ use crate::record::{
     Series, Stages, Verdict,
 };
 use crate::training::density::{
-    DensitySettings, DensityTrainer, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
+    DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
 };
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
@@ -71,6 +72,8 @@ struct Trained {
     metrics: BTreeMap<String, f64>,
     /// (update, loss).
     curve: Vec<(f64, f64)>,
+    /// One for every point of the curve.
+    monitors: Vec<Monitors>,
     snapshots: Vec<Snapshot>,
     /// Of methods that match scores.
     identity: Vec<Identity>,
@@ -272,7 +275,16 @@ fn learn(
         let until = (trainer.update() + every).min(experiment.updates);
         let from = trainer.update();
         while trainer.update() < until {
-            match trainer.step() {
+            // The last update before a point of the curve is watched.
+            let moved = if trainer.update() + 1 == until {
+                trainer.observed_step().map(|(step, seen)| {
+                    trained.monitors.push(seen);
+                    step
+                })
+            } else {
+                trainer.step()
+            };
+            match moved {
                 Ok(step) => {
                     loss += step.loss;
                     clipped += step.clipped;
@@ -311,6 +323,7 @@ fn learn(
     let law = judging().law(&network.convert());
     let (metrics, _) = truth.judge(&law, &mut judge, seed);
     trained.metrics = metrics;
+    trained.metrics.extend(monitors::metrics(&trained.monitors));
     if let Objective::NoiseContrastive { .. } = objective {
         let error = (log_z - law.log_z).abs();
         trained.metrics.insert("log_z_error".to_owned(), error);
@@ -454,7 +467,7 @@ pub fn run_density(
         .watch
         .begin("training", trainings * experiment.updates);
     for (name, objective) in &experiment.methods {
-        let mut runs = Vec::new();
+        let (mut runs, mut held) = (Vec::new(), 0);
         for repeat in 0..experiment.repeats as u64 {
             let stage = format!("{name}-{repeat}");
             let run = stages.once(&stage, || {
@@ -473,6 +486,10 @@ pub fn run_density(
                 );
                 record.warnings.push(line);
             }
+            let left = monitors::warnings(&run.monitors, 2, experiment.step);
+            held += usize::from(left.is_empty() && run.diverged.is_none());
+            let named = left.iter().map(|w| format!("{name}, repeat {repeat}: {w}"));
+            record.warnings.extend(named);
             runs.push(run);
         }
         write(directory, name, &runs[0], experiment.drift)?;
@@ -499,6 +516,8 @@ pub fn run_density(
                 })
                 .collect(),
         });
+        let watched: Vec<&[Monitors]> = runs.iter().map(|r| &r.monitors[..]).collect();
+        record.charts.extend(monitors::charts(name, &watched));
         let stable = runs.iter().filter(|r| r.diverged.is_none()).count();
         record.verdicts.push(Verdict {
             claim: format!("{name} trains without diverging"),
@@ -506,6 +525,11 @@ pub fn run_density(
             evidence: format!("{stable} of {} repeats", runs.len()),
             more_device_seconds_needed: None,
         });
+        if let Objective::Contrastive { .. } = objective {
+            record
+                .verdicts
+                .push(monitors::verdict(name, held, &watched));
+        }
         record.samplers.push(record_of(name, &runs));
     }
     session.watch.end();

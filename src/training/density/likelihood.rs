@@ -12,17 +12,17 @@ use nalgebra::DMatrix;
 /// Cells of less weight than this share of the heaviest are left out of the slope (never out of log Z).
 const NEGLIGIBLE: f64 = 1e-9;
 
-pub(super) fn maximum_likelihood(
-    network: &Network<f32>,
-    data: &DMatrix<f32>,
-    grid: &PlaneGrid,
-    slope: &mut Slope,
-) {
+/// ⟨E⟩ over the data.
+pub(super) fn positive(network: &Network<f32>, data: &DMatrix<f32>, slope: &mut Slope) {
     let each = 1.0 / data.ncols() as f32;
     let still = DMatrix::zeros(2, data.ncols());
     slope.add(network, (data, &still, 0), |_, [e0, _, _]| {
         (f64::from(each * e0), [each, 0.0, 0.0], 0.0)
     });
+}
+
+/// log Z.
+pub(super) fn negative(network: &Network<f32>, grid: &PlaneGrid, slope: &mut Slope) {
     let law = grid.law(network);
     slope.loss += law.log_z;
     let least = law.energy.iter().copied().fold(f64::INFINITY, f64::min);

@@ -6,11 +6,13 @@
 
 mod descent;
 mod likelihood;
+pub mod monitor;
 mod objective;
 mod quality;
 mod score;
 mod trainer;
 
+pub use monitor::{ChainMonitors, Monitors};
 pub use objective::{NoiseLaw, Objective, Projection};
 pub use quality::{PlaneGrid, PlaneLaw, curl};
 pub use score::ScoreTrainer;

@@ -2,6 +2,7 @@
 
 use super::descent::Descent;
 use super::likelihood;
+use super::monitor::{self, ChainMonitors, Monitors};
 use super::objective::{self, NoiseLaw, Objective, Slope};
 use crate::energy::{Network, Parameters};
 use crate::error::{Error, Result};
@@ -11,6 +12,9 @@ use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
+
+/// Stream of what monitors draw.
+const MONITORS: u64 = 0x6d6f_6e69;
 
 /// Everything that decides a run.
 #[derive(Clone, Debug)]
@@ -65,6 +69,38 @@ pub struct DensityCheckpoint {
     descent: Descent,
     rng: Pcg32,
     chains: Option<ChainState>,
+}
+
+/// What one update contrasts.
+struct Points {
+    data: DMatrix<f32>,
+    negatives: Option<Negatives>,
+}
+
+/// Chains before and after a negative phase, and the share of force components that were cut in it.
+struct Negatives {
+    starts: DMatrix<f32>,
+    ends: DMatrix<f32>,
+    clipped: f64,
+}
+
+impl Points {
+    fn clipped(&self) -> f64 {
+        self.negatives.as_ref().map_or(0.0, |n| n.clipped)
+    }
+
+    /// `width` columns of the batch, and the chains of the same numbers.
+    fn part(&self, first: usize, width: usize) -> Self {
+        let columns = |x: &DMatrix<f32>| x.columns(first, width).into_owned();
+        Points {
+            data: columns(&self.data),
+            negatives: self.negatives.as_ref().map(|n| Negatives {
+                starts: columns(&n.starts),
+                ends: columns(&n.ends),
+                clipped: n.clipped,
+            }),
+        }
+    }
 }
 
 /// Training of a network on columns of data.
@@ -215,7 +251,7 @@ impl DensityTrainer {
         &mut self,
         batch: &DMatrix<f32>,
         (persistent, steps, restart): (bool, u64, f64),
-    ) -> Result<(DMatrix<f32>, f64)> {
+    ) -> Result<Negatives> {
         let n = self.descent.theta.len() - 1;
         self.sampler.reprogram(&Parameters {
             fields: Vec::new(),
@@ -247,7 +283,76 @@ impl DensityTrainer {
             self.sampler
                 .leap(&proposals, |x| self.noise.log_densities(x))?;
         }
-        Ok((self.chains(), run.clip_fraction))
+        Ok(Negatives {
+            starts: chains,
+            ends: self.chains(),
+            clipped: run.clip_fraction,
+        })
+    }
+
+    /// The points of the next update.
+    fn draw(&mut self) -> Result<Points> {
+        let data = self.batch();
+        let negatives = match self.settings.objective {
+            Objective::Contrastive {
+                persistent,
+                steps,
+                restart,
+            } => Some(self.negatives(&data, (persistent, steps, restart))?),
+            _ => None,
+        };
+        Ok(Points { data, negatives })
+    }
+
+    /// The loss and its slope between points; `rng` draws directions and noise.
+    fn slope_of(&self, points: &Points, rng: &mut Pcg32) -> Slope {
+        let mut slope = Slope::zero(self.descent.theta.len() - 1);
+        let (network, batch) = (&self.network, &points.data);
+        match self.settings.objective {
+            Objective::MaximumLikelihood { grid } => {
+                likelihood::positive(network, batch, &mut slope);
+                likelihood::negative(network, &grid, &mut slope);
+            }
+            Objective::ScoreMatching => objective::score_matching(network, batch, &mut slope),
+            Objective::Sliced {
+                directions,
+                projection,
+            } => objective::sliced(network, batch, (directions, projection), rng, &mut slope),
+            Objective::Denoising { sigma } => {
+                objective::denoising(network, batch, sigma, rng, &mut slope);
+            }
+            Objective::NoiseContrastive { ratio } => {
+                let points = self.noise.sample(ratio * batch.ncols(), rng);
+                let log_z = self.descent.theta[self.descent.theta.len() - 1];
+                let noise = (&self.noise, &points);
+                objective::noise_contrastive(network, batch, noise, log_z, &mut slope);
+            }
+            Objective::Contrastive { .. } => {
+                if let Some(negatives) = &points.negatives {
+                    let l2 = self.settings.energy_l2;
+                    objective::contrastive(network, batch, &negatives.ends, l2, &mut slope);
+                }
+            }
+        }
+        slope
+    }
+
+    /// As much of the slope as differs from batch to batch.
+    fn scattering_slope(&self, points: &Points, rng: &mut Pcg32) -> Slope {
+        if !matches!(self.settings.objective, Objective::MaximumLikelihood { .. }) {
+            return self.slope_of(points, rng);
+        }
+        let mut slope = Slope::zero(self.descent.theta.len() - 1);
+        likelihood::positive(&self.network, &points.data, &mut slope);
+        slope
+    }
+
+    fn drawn_slope(&mut self) -> Result<(Points, Slope)> {
+        let points = self.draw()?;
+        let mut rng = self.rng.clone();
+        let slope = self.slope_of(&points, &mut rng);
+        self.rng = rng;
+        Ok((points, slope))
     }
 
     /// The loss and its slope on one batch, without moving.
@@ -255,51 +360,8 @@ impl DensityTrainer {
     /// # Errors
     /// What the sampler of the negative phase says.
     pub fn slope(&mut self) -> Result<(Slope, f64)> {
-        let batch = self.batch();
-        let mut slope = Slope::zero(self.descent.theta.len() - 1);
-        let mut clipped = 0.0;
-        let network = &self.network;
-        match self.settings.objective {
-            Objective::MaximumLikelihood { grid } => {
-                likelihood::maximum_likelihood(network, &batch, &grid, &mut slope);
-            }
-            Objective::ScoreMatching => objective::score_matching(network, &batch, &mut slope),
-            Objective::Sliced {
-                directions,
-                projection,
-            } => objective::sliced(
-                network,
-                &batch,
-                (directions, projection),
-                &mut self.rng,
-                &mut slope,
-            ),
-            Objective::Denoising { sigma } => {
-                objective::denoising(network, &batch, sigma, &mut self.rng, &mut slope);
-            }
-            Objective::NoiseContrastive { ratio } => {
-                let points = self.noise.sample(ratio * batch.ncols(), &mut self.rng);
-                let log_z = self.descent.theta[self.descent.theta.len() - 1];
-                objective::noise_contrastive(
-                    network,
-                    &batch,
-                    (&self.noise, &points),
-                    log_z,
-                    &mut slope,
-                );
-            }
-            Objective::Contrastive {
-                persistent,
-                steps,
-                restart,
-            } => {
-                let (ends, cut) = self.negatives(&batch, (persistent, steps, restart))?;
-                clipped = cut;
-                let l2 = self.settings.energy_l2;
-                objective::contrastive(&self.network, &batch, &ends, l2, &mut slope);
-            }
-        }
-        Ok((slope, clipped))
+        let (points, slope) = self.drawn_slope()?;
+        Ok((slope, points.clipped()))
     }
 
     /// One update.
@@ -307,7 +369,60 @@ impl DensityTrainer {
     /// # Errors
     /// [`Error::Diverged`] with the update and what diverged.
     pub fn step(&mut self) -> Result<DensityStep> {
-        let (slope, clipped) = self.slope()?;
+        let (points, slope) = self.drawn_slope()?;
+        self.descend(&slope, points.clipped())
+    }
+
+    /// One update, and what its points say of gradient and negatives at the parameters it starts from. Moves exactly as
+    /// [`DensityTrainer::step`] does: monitors draw from a stream of their own. Costs about one gradient of the batch more.
+    ///
+    /// # Errors
+    /// As [`DensityTrainer::step`].
+    pub fn observed_step(&mut self) -> Result<(DensityStep, Monitors)> {
+        let (points, slope) = self.drawn_slope()?;
+        let monitors = self.observe(&points, &slope);
+        Ok((self.descend(&slope, points.clipped())?, monitors))
+    }
+
+    fn observe(&self, points: &Points, slope: &Slope) -> Monitors {
+        let seed = self.settings.seed;
+        let mut rng = Pcg32::new(seed.wrapping_add(self.descent.update), MONITORS ^ seed);
+        let batch = points.data.ncols();
+        let width = (batch / monitor::GROUPS).max(1);
+        let groups: Vec<Vec<f64>> = (0..batch / width)
+            .map(|k| points.part(k * width, width))
+            .map(|part| self.scattering_slope(&part, &mut rng).theta)
+            .collect();
+        let chains = points.negatives.as_ref().map(|n| {
+            // Other points than those that chains may have started from.
+            let picks: Vec<usize> = (0..batch)
+                .map(|_| rng.random_range(0..self.data.ncols()))
+                .collect();
+            let others = self.data.select_columns(&picks);
+            let energies = |x| self.network.energies(x);
+            let (energy_gap, energy_gap_se) =
+                monitor::energy_gap(&energies(&points.data), &energies(&n.ends));
+            let apart = monitor::distance(&others, &n.ends, seed);
+            let step = (self.settings.step, self.settings.force_clip);
+            ChainMonitors {
+                energy_gap,
+                energy_gap_se,
+                distance: apart.as_ref().map_or(0.0, |d| d.value),
+                distance_floor: apart.as_ref().map_or(0.0, |d| d.floor),
+                independent: monitor::independent_share(&n.starts, &n.ends),
+                acceptance: monitor::acceptance(&self.network, &n.ends, step, &mut rng),
+            }
+        });
+        Monitors {
+            update: self.descent.update + 1,
+            gradient_norm: norm(&slope.theta),
+            gradient_se: monitor::gradient_error(&groups, width, batch),
+            chains,
+        }
+    }
+
+    /// Moves θ down a slope.
+    fn descend(&mut self, slope: &Slope, clipped: f64) -> Result<DensityStep> {
         let decaying = self.descent.theta.len() - 1;
         let (loss, settings) = (slope.loss, &self.settings);
         let norm = self.descent.down(settings, loss, &slope.theta, decaying)?;
@@ -319,6 +434,10 @@ impl DensityTrainer {
             clipped,
         })
     }
+}
+
+fn norm(gradient: &[f64]) -> f64 {
+    gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
 }
 
 /// log ⟨e^{−E}/q⟩ over noise: where log Z starts.
