@@ -89,7 +89,7 @@ fn objective(s: &Section<'_>, name: &str) -> Result<Objective> {
         "mle" => Objective::MaximumLikelihood {
             grid: PlaneGrid::around_moons(s.within(
                 "grid_spacing",
-                0.05,
+                0.0625,
                 |h| (0.01..=0.5).contains(&h),
                 "from 0.01 to 0.5",
             )?),

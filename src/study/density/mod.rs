@@ -6,9 +6,11 @@
 mod field;
 mod identity;
 mod monitors;
+mod one_step;
 
 use self::field::learn_field;
 use self::identity::{Identity, of_scores};
+use self::one_step::{OneStep, one_step};
 use super::Session;
 use crate::data::TwoMoons;
 use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
@@ -239,6 +241,17 @@ fn identity(truth: &Truth, network: &Network<f64>, update: u64, rng: &mut impl R
     let divergences = network.laplacians(&points).iter().map(|l| -l).collect();
     let scores = -network.gradients(&points);
     of_scores(&truth.moons, &points, (&scores, divergences), update)
+}
+
+/// One step of maximum likelihood from a fresh network of one variable, on the data's abscissae.
+fn step_on_a_line(experiment: &DensityExperiment, truth: &Truth) -> Result<OneStep> {
+    let (data, centre) = data_of(experiment, truth, experiment.seed);
+    let data = data.rows(0, 1).map(f64::from);
+    let sizes = [vec![1], experiment.layers.clone()].concat();
+    let mut start = chain_rng(experiment.seed, START, 1);
+    let (confinement, centre) = (experiment.confinement, &centre[..1]);
+    let network = Network::<f64>::new(&sizes, confinement, centre, &mut start)?;
+    one_step(&network, &data, (-3.0, 4.0), 1.0)
 }
 
 /// One repeat of one method.
@@ -533,6 +546,13 @@ pub fn run_density(
         record.samplers.push(record_of(name, &runs));
     }
     session.watch.end();
+    let by_likelihood =
+        |(_, o): &(String, Objective)| matches!(o, Objective::MaximumLikelihood { .. });
+    if experiment.methods.iter().any(by_likelihood) {
+        let step = step_on_a_line(experiment, &truth)?;
+        record.charts.push(step.chart());
+        record.verdicts.push(step.verdict());
+    }
     record.samplers.push(floor(&truth, experiment.seed));
     directory.write_run(&record)?;
     stages.finish();
