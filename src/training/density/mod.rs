@@ -7,6 +7,7 @@
 pub mod monitor;
 mod objective;
 mod quality;
+mod settings;
 mod trainer;
 
 pub use monitor::{ChainMonitors, Monitors};
