@@ -220,6 +220,7 @@ pub(super) fn learn(
         per_update: Cost::default(),
         wall_seconds: wall,
         coupling_check: None,
+        saturated_readings: None,
     };
     Ok((learned[0].parameters.clone(), training))
 }
