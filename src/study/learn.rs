@@ -162,7 +162,7 @@ pub(super) fn learn(
     )?;
     let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
     let mut saturated = 0.0;
-    let checkpoints = Checkpoints::of(prepared, directory);
+    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     if let Some(saved) = checkpoints.kept::<Saved>()? {
         trainer.resume(saved.trainer, &mut *sampler)?;
         (curve, total, earlier) = (saved.curve, saved.total, saved.wall);

@@ -232,7 +232,7 @@ fn all(
     directory: &RunDirectory,
     session: &Session,
 ) -> Result<Vec<Learned>> {
-    let checkpoints = Checkpoints::of(prepared, directory);
+    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     let (mut done, mut under_way) = (Vec::new(), None);
     if let Some(saved) = checkpoints.kept::<Saved>()? {
         done = saved.done;

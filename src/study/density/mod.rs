@@ -4,8 +4,10 @@
 //! draws of the learned law with 2000 equispaced ones of the true law; their floors compare two sets of true draws.
 
 mod monitors;
+mod progress;
 
 use super::Session;
+use super::checkpoint::Checkpoints;
 use crate::data::TwoMoons;
 use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
 use crate::dynamics::Generator;
@@ -21,6 +23,7 @@ use crate::training::density::{
     DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
 };
 use nalgebra::{DMatrix, DVector};
+use progress::Progress;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,7 +70,7 @@ struct Snapshot {
 }
 
 /// One training.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Trained {
     metrics: BTreeMap<String, f64>,
     /// (update, loss).
@@ -194,6 +197,7 @@ fn learn(
     truth: &Truth,
     objective: Objective,
     repeat: u64,
+    (checkpoints, stage): (&Checkpoints<'_>, &str),
     session: &Session,
 ) -> Result<Trained> {
     let seed = experiment.seed.wrapping_add(repeat);
@@ -229,18 +233,15 @@ fn learn(
         seed,
     };
     let mut trainer = DensityTrainer::new(settings, data, network, noise, session.follow(false))?;
-    let mut judge = chain_rng(seed, JUDGE, 0);
-    let mut trained = Trained {
-        metrics: BTreeMap::new(),
-        curve: Vec::new(),
-        monitors: Vec::new(),
-        snapshots: Vec::new(),
-        parameters: Vec::new(),
-        wall: 0.0,
-        diverged: None,
-    };
+    let kept = checkpoints.kept::<Progress>()?;
+    let mut progress = kept
+        .filter(|kept| kept.stage == stage)
+        .unwrap_or_else(|| Progress::new(stage, chain_rng(seed, JUDGE, 0)));
+    if let Some(checkpoint) = progress.trainer.take() {
+        trainer.resume(checkpoint)?;
+        session.watch.advance(trainer.update());
+    }
     let every = (experiment.updates / CURVE).max(1);
-    let (mut shown, mut processor, mut loss, mut clipped) = (0, Some(0.0), 0.0, 0.0);
     while trainer.update() < experiment.updates {
         if session
             .interrupted
@@ -250,7 +251,8 @@ fn learn(
         }
         let (clock, busy) = (Instant::now(), processor_seconds());
         let until = (trainer.update() + every).min(experiment.updates);
-        let from = trainer.update();
+        let (from, mut loss) = (trainer.update(), 0.0);
+        let trained = &mut progress.trained;
         while trainer.update() < until {
             // The last update before a point of the curve is watched.
             let moved = if trainer.update() + 1 == until {
@@ -264,32 +266,40 @@ fn learn(
             match moved {
                 Ok(step) => {
                     loss += step.loss;
-                    clipped += step.clipped;
+                    progress.clipped += step.clipped;
                 }
                 Err(Error::Diverged { detail, .. }) => {
                     trained.diverged = Some(detail);
-                    return Ok(trained);
+                    return Ok(progress.trained);
                 }
                 Err(error) => return Err(error),
             }
         }
         trained.wall += clock.elapsed().as_secs_f64();
         let spent = processor_seconds().zip(busy).map(|(a, b)| a - b);
-        processor = processor.zip(spent).map(|(sum, s)| sum + s);
+        progress.processor = progress.processor.zip(spent).map(|(sum, s)| sum + s);
         trained
             .curve
             .push((until as f64, loss / (until - from) as f64));
-        loss = 0.0;
         session.watch.advance(until - from);
         // Pictures of the first repeat, at equal distances, the last at the end.
-        let due = experiment.updates * (shown as u64 + 1) / experiment.snapshots as u64;
+        let shown = trained.snapshots.len() as u64;
+        let due = experiment.updates * (shown + 1) / experiment.snapshots as u64;
         if repeat == 0 && until >= due {
-            shown += 1;
             let (network, _) = trainer.learned()?;
-            let draws = GRID.law(&network).sample(500, &mut judge);
+            let draws = GRID.law(&network).sample(500, &mut progress.judge);
             trained.snapshots.push(snapshot(&network, until, &draws));
         }
+        progress.trainer = Some(trainer.checkpoint());
+        checkpoints.keep(&progress)?;
     }
+    let Progress {
+        mut trained,
+        mut judge,
+        processor,
+        clipped,
+        ..
+    } = progress;
     let (network, log_z) = trainer.learned()?;
     let law = GRID.law(&network);
     let (metrics, _) = truth.judge(&law, &mut judge, seed);
@@ -428,6 +438,7 @@ pub fn run_density(
     let seeds = Seeds::new(experiment.seed, Generator::default());
     let mut record = RunRecord::new("train", experiment, seeds);
     let mut stages = Stages::open(directory, &record.experiment)?;
+    let checkpoints = Checkpoints::of(experiment, directory);
     let truth = Truth::new(experiment.data.noise);
     let trainings = (experiment.methods.len() * experiment.repeats) as u64;
     session
@@ -438,7 +449,8 @@ pub fn run_density(
         for repeat in 0..experiment.repeats as u64 {
             let stage = format!("{name}-{repeat}");
             let run = stages.once(&stage, || {
-                learn(experiment, &truth, *objective, repeat, session)
+                let kept = (&checkpoints, &stage[..]);
+                learn(experiment, &truth, *objective, repeat, kept, session)
             })?;
             if let Some(why) = &run.diverged {
                 let line = format!("{name}, repeat {repeat}: training diverged: {why}");
@@ -499,5 +511,6 @@ pub fn run_density(
     record.samplers.push(floor(&truth, experiment.seed));
     directory.write_run(&record)?;
     stages.finish();
+    checkpoints.forget();
     Ok(record)
 }
