@@ -306,3 +306,55 @@ fn a_watched_training_moves_as_an_unwatched_one() {
     }
     assert!(z_limit(FALSE_ALARM) > 5.0);
 }
+
+/// Values out of range are refused by the library, in one line that names the key; those at the edge are not.
+#[test]
+fn settings_out_of_range_are_refused() {
+    let good = || settings(FORGETFUL, 10);
+    let contrast = |steps, restart| Objective::Contrastive {
+        persistent: true,
+        steps,
+        restart,
+    };
+    type Change = Box<dyn Fn(&mut DensitySettings)>;
+    let of = |objective| -> Change { Box::new(move |s| s.objective = objective) };
+    let projection = thermochip::training::density::Projection::Sphere;
+    let sliced = |directions| Objective::Sliced {
+        directions,
+        projection,
+    };
+    let wrong: Vec<(&str, Change)> = vec![
+        ("steps", of(contrast(0, 0.0))),
+        ("restart", of(contrast(1, -0.1))),
+        ("restart", of(contrast(1, 1.1))),
+        ("restart", of(contrast(1, f64::NAN))),
+        ("directions", of(sliced(0))),
+        ("sigma", of(Objective::Denoising { sigma: 0.0 })),
+        ("sigma", of(Objective::Denoising { sigma: -1.0 })),
+        ("ratio", of(Objective::NoiseContrastive { ratio: 0 })),
+        ("batch", Box::new(|s| s.batch = 0)),
+        ("updates", Box::new(|s| s.updates = 0)),
+        ("learning_rate", Box::new(|s| s.learning_rate = f64::NAN)),
+        ("step", Box::new(|s| s.step = 0.0)),
+        ("decay", Box::new(|s| s.decay = 0.0)),
+        ("decay", Box::new(|s| s.decay = 1.5)),
+        ("average", Box::new(|s| s.average = 1.0)),
+        ("energy_l2", Box::new(|s| s.energy_l2 = -1e-9)),
+        ("weight_decay", Box::new(|s| s.weight_decay = -1.0)),
+        ("gradient_clip", Box::new(|s| s.gradient_clip = 0.0)),
+        ("force_clip", Box::new(|s| s.force_clip = f64::NAN)),
+    ];
+    for (key, change) in wrong {
+        let mut s = good();
+        change(&mut s);
+        let (data, network) = (normals(2, 20, 1), well(2, 1.0));
+        let refused = DensityTrainer::new(s, data, network, None, Follow::silent());
+        let said = refused.err().unwrap().to_string();
+        assert!(said.starts_with(&format!("`train.{key}` = ")), "{said}");
+        assert_eq!(said.lines().count(), 1);
+    }
+    for objective in [contrast(1, 0.0), contrast(1, 1.0), sliced(1)] {
+        objective.check().unwrap();
+    }
+    good().check().unwrap();
+}

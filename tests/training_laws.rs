@@ -11,7 +11,9 @@ use thermochip::sampler::{
     AnalogSampler, Follow, GibbsSampler, Horizon, LangevinSampler, Sampler, StepRule,
 };
 use thermochip::testing::assertions::agrees;
-use thermochip::training::{Checkpoint, Conditional, Method, OptimiserKind, Settings, Trainer};
+use thermochip::training::{
+    Checkpoint, Conditional, LocalRule, Method, OptimiserKind, Settings, Trainer,
+};
 
 /// Per check; there are about a hundred in this file.
 const FALSE_ALARM: f64 = 1e-7;
@@ -27,6 +29,7 @@ fn settings(method: Method, positive: Horizon, negative: Horizon) -> Settings {
         decay: 1.0,
         updates: 100,
         weight_decay: 0.0,
+        local_rule: None,
         seed: 5,
     }
 }
@@ -315,4 +318,69 @@ fn divergence_is_reported() {
         error.contains("at update 1") && error.contains("learning_rate"),
         "{error}"
     );
+}
+
+/// One update of three soft spins, all visible, from one row: the update, the share of saturated readings, and the exact
+/// means of the clamped phase (the row's) and of the free one (where the chains ended).
+fn read_update(rule: Option<LocalRule>) -> (Vec<f64>, Option<f64>, [Vec<f64>; 2]) {
+    let (row, energy) = (vec![0.83, -0.41, 0.37], soft());
+    let mut settings = settings(Method::Cd, Horizon::Time(0.3), Horizon::Time(0.6));
+    settings.local_rule = rule;
+    let edges = energy.couplings.edges();
+    let mut trainer =
+        Trainer::new(settings, vec![row.clone()], edges, energy.parameters()).unwrap();
+    let (model, silent) = (Model::SoftSpin(soft()), Follow::silent());
+    let mut sampler =
+        LangevinSampler::<f32>::new(&model, 64, (8, 1), false, None, 0.02, silent).unwrap();
+    let before = flat(trainer.parameters());
+    let report = trainer.step(&mut sampler).unwrap();
+    let after = flat(trainer.parameters());
+    let moved = after.iter().zip(before).map(|(a, b)| a - b).collect();
+    let means = |states: &[f64]| -> Vec<f64> {
+        let n = (states.len() / 3) as f64;
+        let mean = |of: &dyn Fn(&[f64]) -> f64| states.chunks(3).map(of).sum::<f64>() / n;
+        let single = (0..3).map(|i| mean(&|x| x[i]));
+        let pair = edges.iter().map(|&(i, j)| mean(&|x| x[i] * x[j]));
+        single.chain(pair).collect()
+    };
+    let phases = [means(&row), means(&sampler.state().values)];
+    (moved, report.saturated, phases)
+}
+
+/// A local rule moves by the difference of two readings, each on its own grid of levels and saturating on its own; a
+/// converter after the difference is told apart. With 32 bits nothing is left of it.
+#[test]
+fn a_local_rule_moves_by_two_readings() {
+    let exact = read_update(None);
+    assert_eq!(exact.1, None);
+    let fine = read_update(Some(LocalRule {
+        bits: 32,
+        full_scale: 8.0,
+    }));
+    assert_eq!(fine.1, Some(0.0));
+    for (a, b) in fine.0.iter().zip(&exact.0) {
+        // Two readings, half a level of 8/(2³¹ − 1) each.
+        assert!((a - b).abs() < 4e-9, "{a} for {b}");
+    }
+    let mut told_apart = 0;
+    for (bits, full_scale) in [(3, 1.0), (4, 1.0), (5, 0.4), (2, 0.3)] {
+        let rule = LocalRule { bits, full_scale };
+        let (moved, share, [clamped, free]) = read_update(Some(rule));
+        let level = full_scale / f64::from((1 << (bits - 1)) - 1);
+        let read = |v: f64| (v.clamp(-full_scale, full_scale) / level).round() * level;
+        for (k, (c, f)) in clamped.iter().zip(&free).enumerate() {
+            // Means of the same numbers in single precision: 1e-7, were a reading that near to a step it would show.
+            let expected = read(*c) - read(*f);
+            assert!((moved[k] - expected).abs() < 1e-9, "{bits} bits, {k}");
+            told_apart += usize::from((moved[k] - read(c - f)).abs() > 0.5 * level);
+        }
+        let beyond = clamped.iter().chain(&free).filter(|v| v.abs() > full_scale);
+        let expected = beyond.count() as f64 / 12.0;
+        assert_eq!(share, Some(expected));
+        assert!((full_scale < 0.5) == (expected > 0.0));
+    }
+    assert!(told_apart > 3, "{told_apart}");
+    for (bits, full_scale) in [(1, 1.0), (33, 1.0), (8, 0.0), (8, f64::INFINITY)] {
+        assert!(LocalRule { bits, full_scale }.check().is_err());
+    }
 }

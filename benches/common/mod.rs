@@ -132,6 +132,7 @@ pub fn trainer(energy: &SoftSpin) -> Trainer {
         decay: 1.0,
         updates: 1000,
         weight_decay: 0.0,
+        local_rule: None,
         seed: 1,
     };
     let rows = (0..1437).map(row).collect();

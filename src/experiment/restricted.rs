@@ -112,6 +112,7 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
         positive: String::new(),
         negative: String::new(),
         conditional: None,
+        local_rule: None,
         optimiser,
         learning_rate: s.positive("learning_rate", 0.01)?,
         decay: s.within(

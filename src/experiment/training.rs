@@ -3,7 +3,7 @@
 use super::reader::Section;
 use super::restricted::TrainRbm;
 use crate::error::Result;
-use crate::training::{Method, OptimiserKind};
+use crate::training::{LocalRule, Method, OptimiserKind};
 use serde::Serialize;
 
 /// `[data]`.
@@ -57,6 +57,9 @@ pub struct Train {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub negative: String,
     pub conditional: Option<Conditional>,
+    /// How the device reads what updates use; absent: means over chains, unquantised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_rule: Option<LocalRule>,
     pub optimiser: OptimiserKind,
     pub learning_rate: f64,
     pub decay: f64,
@@ -174,6 +177,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
             "positive",
             "negative",
             "conditional",
+            "local_rule",
             "optimiser",
             "learning_rate",
             "decay",
@@ -218,6 +222,18 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
             })
         }
     };
+    let local_rule = match s.section("local_rule")? {
+        None => None,
+        Some(r) => {
+            r.check_keys(&["bits", "full_scale"], &[])?;
+            let rule = LocalRule {
+                bits: r.count_between("bits", 8, (0, u64::from(u32::MAX)))? as u32,
+                full_scale: r.float("full_scale", 1.0)?,
+            };
+            rule.check().map_err(|e| e.in_file(s.file))?;
+            Some(rule)
+        }
+    };
     let optimiser = if s.word("optimiser", "adam", &["adam", "sgd"])? == "sgd" {
         OptimiserKind::Sgd { momentum: 0.9 }
     } else {
@@ -249,6 +265,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         positive: s.time("positive", "0.3 tau")?,
         negative: s.time("negative", "0.6 tau")?,
         conditional,
+        local_rule,
         optimiser,
         learning_rate: s.positive("learning_rate", 0.003)?,
         decay: s.within(

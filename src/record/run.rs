@@ -220,10 +220,22 @@ pub struct CouplingCheck {
     pub se: Vec<f64>,
     /// Rms of difference / standard error over edges.
     pub rms_z: f64,
-    /// Value of `rms_z` expected if both learn the same (Student's t with 2(repeats − 1) degrees of freedom).
-    pub rms_z_expected: f64,
+    /// Value of `rms_z` expected if both learn the same (Student's t with ν = 2(repeats − 1) degrees of freedom); absent for
+    /// two repeats, whose t has no second moment.
+    #[serde(default)]
+    pub rms_z_expected: Option<f64>,
     /// Permutation p-value over relabelled repeats.
     pub p_value: f64,
+}
+
+impl CouplingCheck {
+    /// `rms_z_expected` in words.
+    pub fn by_chance(&self) -> String {
+        self.rms_z_expected.map_or_else(
+            || "by chance not stated: two repeats have no second moment".to_owned(),
+            |z| format!("{z:.2} by chance"),
+        )
+    }
 }
 
 /// Training, when there was any.
@@ -239,6 +251,9 @@ pub struct TrainingRecord {
     pub wall_seconds: f64,
     /// Chip against digital.
     pub coupling_check: Option<CouplingCheck>,
+    /// Share of readings that saturated, where a local rule learned from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturated_readings: Option<f64>,
 }
 
 /// The card as used.

@@ -585,8 +585,12 @@ fn coupling_check(run: &RunRecord) -> Option<Figure> {
     plot.series.push((String::new(), Mark::Points(points)));
     plot.identity = true;
     let caption = format!(
-        "{} repeats of {} updates each; rms difference {:.2} standard errors ({:.2} expected by chance), permutation p = {:.3}.",
-        check.repeats, check.updates, check.rms_z, check.rms_z_expected, check.p_value
+        "{} repeats of {} updates each; rms difference {:.2} standard errors ({}), permutation p = {:.3}.",
+        check.repeats,
+        check.updates,
+        check.rms_z,
+        check.by_chance(),
+        check.p_value
     );
     Some(figure("coupling-check", &caption, plot.render()))
 }

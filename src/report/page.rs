@@ -160,6 +160,9 @@ pub(super) fn page(run: &RunRecord, figures: &[Figure]) -> String {
                         @if let Some(j) = t.per_update.sample { ", " (format_si(j, "J")) " of sampling per update (writing: not stated)" }
                         "."
                     }
+                    @if let Some(share) = t.saturated_readings {
+                        p { (format!("Updates follow the device's own readings; {:.2} % of them saturated.", 100.0 * share)) }
+                    }
                     @if let Some(check) = &t.coupling_check { p { (coupling_check(check)) "." } }
                 }
                 @if !run.program.is_empty() { h2 { "Requested against realised" } (table(&program(run))) }

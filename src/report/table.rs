@@ -209,11 +209,11 @@ pub(super) fn energy_cells(run: &RunRecord) -> Vec<Vec<String>> {
 /// Couplings learned through the chip against those learned digitally, in one sentence.
 pub(super) fn coupling_check(check: &CouplingCheck) -> String {
     format!(
-        "couplings through {} and {}: rms difference {:.2} standard errors ({:.2} by chance), p = {:.3} ({} repeats of {} updates)",
+        "couplings through {} and {}: rms difference {:.2} standard errors ({}), p = {:.3} ({} repeats of {} updates)",
         check.a,
         check.b,
         check.rms_z,
-        check.rms_z_expected,
+        check.by_chance(),
         check.p_value,
         check.repeats,
         check.updates

@@ -28,6 +28,8 @@ pub use method::Method;
 pub use network::NetworkSampler;
 pub use tempering::{Ladder, TemperingSampler};
 
+pub use crate::hardware::Dac;
+
 use crate::energy::Parameters;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};

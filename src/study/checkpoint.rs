@@ -1,15 +1,14 @@
 //! What a training run keeps to be continued from, with the hash of its experiment: another experiment's is refused.
 
-use super::chips::Prepared;
 use crate::error::{Error, Result};
 use crate::record::RunDirectory;
 use serde::{Serialize, de::DeserializeOwned};
 
 const FILE: &str = "checkpoint.bin";
 
-fn fingerprint(prepared: &Prepared) -> String {
+fn fingerprint(experiment: &impl Serialize) -> String {
     use sha2::{Digest, Sha256};
-    let text = serde_json::to_string(&prepared.experiment).unwrap_or_default();
+    let text = serde_json::to_string(experiment).unwrap_or_default();
     Sha256::digest(text.as_bytes())
         .iter()
         .take(8)
@@ -25,10 +24,10 @@ pub(super) struct Checkpoints<'a> {
 
 impl<'a> Checkpoints<'a> {
     /// Of an experiment in its directory.
-    pub fn of(prepared: &Prepared, directory: &'a RunDirectory) -> Self {
+    pub fn of(experiment: &impl Serialize, directory: &'a RunDirectory) -> Self {
         Checkpoints {
             directory,
-            mark: fingerprint(prepared),
+            mark: fingerprint(experiment),
         }
     }
 
@@ -55,6 +54,11 @@ impl<'a> Checkpoints<'a> {
             return Err(Error::invalid("--resume", value, expected));
         }
         Ok(Some(saved))
+    }
+
+    /// Nothing is under way any more.
+    pub fn forget(&self) {
+        self.directory.remove(FILE);
     }
 
     /// Keeps `saved` in place of what was kept before.

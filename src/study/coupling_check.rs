@@ -1,7 +1,7 @@
 //! Whether couplings learned through two samplers differ, over repeated runs from the same data and start.
 //!
 //! Each edge's difference is divided by its standard error over repeats. The rms of that ratio, were both samplers alike,
-//! is √(ν/(ν−2)) with ν = 2(R−1) (Student's t), but edges are correlated, so the p-value comes from relabelling the 2R
+//! is √(ν/(ν−2)) with ν = 2(R−1) (Student's t; not stated for R = 2, where the second moment is infinite), but edges are correlated, so the p-value comes from relabelling the 2R
 //! runs in every way.
 
 use crate::record::CouplingCheck;
@@ -31,11 +31,7 @@ pub fn compare_couplings(
         b: names.1.to_owned(),
         repeats,
         updates,
-        rms_z_expected: if freedom > 2.0 {
-            (freedom / (freedom - 2.0)).sqrt()
-        } else {
-            f64::INFINITY
-        },
+        rms_z_expected: (freedom > 2.0).then(|| (freedom / (freedom - 2.0)).sqrt()),
         rms_z: observed.rms_z,
         p_value: as_large as f64 / relabelled.len() as f64,
         mean_a: observed.mean_a,
@@ -108,13 +104,24 @@ mod tests {
         let a = runs(1, 4, 500, 0.0);
         let same = compare_couplings(("a", "b"), &a, &runs(2, 4, 500, 0.0), 1);
         // 35 relabellings: under one law p is uniform on multiples of 1/35, and rms z is near √(6/4).
-        assert!(
-            (same.rms_z - same.rms_z_expected).abs() < 0.3,
-            "{}",
-            same.rms_z
-        );
+        let expected = same.rms_z_expected.unwrap();
+        assert!((expected - 1.5f64.sqrt()).abs() < 1e-12);
+        assert!((same.rms_z - expected).abs() < 0.3, "{}", same.rms_z);
         let shifted = compare_couplings(("a", "b"), &a, &runs(3, 4, 500, 0.5), 1);
-        assert!(shifted.rms_z > 2.0 * shifted.rms_z_expected);
+        assert!(shifted.rms_z > 2.0 * expected);
         assert!((shifted.p_value - 1.0 / 35.0).abs() < 1e-12);
+    }
+
+    /// Two repeats have two degrees of freedom and t no second moment: nothing is stated, and the record reads back.
+    #[test]
+    fn two_repeats_state_no_expected_rms() {
+        let check = compare_couplings(("a", "b"), &runs(1, 2, 50, 0.0), &runs(2, 2, 50, 0.0), 1);
+        assert_eq!(check.rms_z_expected, None);
+        let text = serde_json::to_string(&check).unwrap();
+        let back: CouplingCheck = serde_json::from_str(&text).unwrap();
+        assert_eq!((back.rms_z_expected, back.rms_z), (None, check.rms_z));
+        // The record that versions before wrote, with its null where infinity was, reads too.
+        let three = compare_couplings(("a", "b"), &runs(1, 3, 50, 0.0), &runs(2, 3, 50, 0.0), 1);
+        assert!((three.rms_z_expected.unwrap() - 2f64.sqrt()).abs() < 1e-12);
     }
 }

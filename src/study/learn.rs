@@ -26,6 +26,8 @@ const CURVE_POINTS: u64 = 150;
 struct Saved {
     trainer: Checkpoint,
     curve: Vec<TrainingPoint>,
+    /// Sum over updates of the share of saturated readings.
+    saturated: f64,
     total: Cost,
     wall: f64,
 }
@@ -130,6 +132,7 @@ fn settings(
         decay: train.decay,
         updates: train.updates,
         weight_decay: train.weight_decay,
+        local_rule: train.local_rule,
         seed,
     }
 }
@@ -158,10 +161,12 @@ pub(super) fn learn(
         start(prepared, data),
     )?;
     let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
-    let checkpoints = Checkpoints::of(prepared, directory);
+    let mut saturated = 0.0;
+    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     if let Some(saved) = checkpoints.kept::<Saved>()? {
         trainer.resume(saved.trainer, &mut *sampler)?;
         (curve, total, earlier) = (saved.curve, saved.total, saved.wall);
+        saturated = saved.saturated;
     }
     session.watch.begin("training", train.updates);
     session.watch.advance(trainer.update());
@@ -174,13 +179,14 @@ pub(super) fn learn(
                 &checkpoints,
                 &trainer,
                 &*sampler,
-                &curve,
+                (&curve, saturated),
                 total,
                 earlier + began.elapsed().as_secs_f64(),
             )?;
         }
         let report = trainer.step(&mut *sampler)?;
         session.watch.advance(1);
+        saturated += report.saturated.unwrap_or(0.0);
         last = report.cost;
         total = total.plus(report.cost);
         if report.update % every == 0 || report.update == train.updates {
@@ -200,7 +206,7 @@ pub(super) fn learn(
         &checkpoints,
         &trainer,
         &*sampler,
-        &curve,
+        (&curve, saturated),
         total,
         earlier + began.elapsed().as_secs_f64(),
     )?;
@@ -210,6 +216,7 @@ pub(super) fn learn(
         per_update: last,
         wall_seconds: earlier + began.elapsed().as_secs_f64(),
         coupling_check: None,
+        saturated_readings: train.local_rule.map(|_| saturated / train.updates as f64),
     };
     Ok((trainer.parameters().clone(), record))
 }
@@ -218,13 +225,14 @@ fn save(
     checkpoints: &Checkpoints<'_>,
     trainer: &Trainer,
     sampler: &dyn Sampler,
-    curve: &[TrainingPoint],
+    (curve, saturated): (&[TrainingPoint], f64),
     total: Cost,
     wall: f64,
 ) -> Result<()> {
     checkpoints.keep(&Saved {
         trainer: trainer.checkpoint(sampler),
         curve: curve.to_vec(),
+        saturated,
         total,
         wall,
     })

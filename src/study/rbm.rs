@@ -220,6 +220,7 @@ pub(super) fn learn(
         per_update: Cost::default(),
         wall_seconds: wall,
         coupling_check: None,
+        saturated_readings: None,
     };
     Ok((learned[0].parameters.clone(), training))
 }
@@ -231,7 +232,7 @@ fn all(
     directory: &RunDirectory,
     session: &Session,
 ) -> Result<Vec<Learned>> {
-    let checkpoints = Checkpoints::of(prepared, directory);
+    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     let (mut done, mut under_way) = (Vec::new(), None);
     if let Some(saved) = checkpoints.kept::<Saved>()? {
         done = saved.done;

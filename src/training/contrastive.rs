@@ -1,5 +1,6 @@
 //! CD-k and PCD over a [`Sampler`]: k is a horizon per phase.
 
+use super::local_rule::{LocalRule, Readings};
 use super::optimiser::{Optimiser, OptimiserKind, falling};
 use crate::energy::Parameters;
 use crate::error::{Error, Result};
@@ -51,6 +52,8 @@ pub struct Settings {
     pub updates: u64,
     /// L2 pull of the couplings towards zero, per update, as a gradient −λJ.
     pub weight_decay: f64,
+    /// Updates use only what the device reads of each phase, by a converter; absent: the exact means over chains.
+    pub local_rule: Option<LocalRule>,
     /// Seed of the choice of data.
     pub seed: u64,
 }
@@ -66,6 +69,8 @@ pub struct StepReport {
     pub energy_gap: f64,
     /// Mean squared difference of visible means between the batch and the free phase.
     pub moment_error: f64,
+    /// Share of this update's readings that saturated, where a local rule reads them.
+    pub saturated: Option<f64>,
     /// Device time and joules of this update.
     pub cost: Cost,
 }
@@ -157,6 +162,9 @@ impl Trainer {
                 settings.learning_rate,
                 "a positive number",
             ));
+        }
+        if let Some(rule) = &settings.local_rule {
+            rule.check()?;
         }
         let parameters = start.fields.len() + start.couplings.len();
         Ok(Trainer {
@@ -258,7 +266,10 @@ impl Trainer {
         } else {
             start
         };
+        let rule = self.settings.local_rule;
+        let mut readings = Readings::default();
         let positive = statistics(&clamped, nodes, &self.edges);
+        let positive = readings.take(rule.as_ref(), positive);
 
         // Free phase.
         let from = if self.settings.method == Method::Pcd && !self.free.is_empty() {
@@ -274,6 +285,7 @@ impl Trainer {
             &mut cost,
         )?;
         let negative = statistics(&free, nodes, &self.edges);
+        let negative = readings.take(rule.as_ref(), negative);
         self.free = free;
 
         let mut gradient: Vec<f64> = difference(&positive, &negative);
@@ -309,6 +321,7 @@ impl Trainer {
                 }
             }
             let given = statistics(&end, nodes, &self.edges);
+            let given = readings.take(rule.as_ref(), given);
             for (g, d) in gradient.iter_mut().zip(difference(&positive, &given)) {
                 *g += conditional.weight * d;
             }
@@ -358,6 +371,7 @@ impl Trainer {
             gradient_norm: gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
             energy_gap,
             moment_error,
+            saturated: readings.share(),
             cost,
         })
     }

@@ -7,12 +7,14 @@
 
 mod contrastive;
 pub mod density;
+mod local_rule;
 mod optimiser;
 mod pseudo_likelihood;
 mod quadratic_score;
 pub mod rbm;
 
 pub use contrastive::{Checkpoint, Conditional, Method, Settings, StepReport, Trainer};
+pub use local_rule::LocalRule;
 pub use optimiser::{Optimiser, OptimiserKind};
 pub use pseudo_likelihood::{PseudoLikelihood, pseudo_likelihood};
 pub use quadratic_score::{ScoreSolution, match_scores};

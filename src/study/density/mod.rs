@@ -7,11 +7,13 @@ mod field;
 mod identity;
 mod monitors;
 mod one_step;
+mod progress;
 
 use self::field::learn_field;
 use self::identity::{Identity, of_scores};
 use self::one_step::{OneStep, one_step};
 use super::Session;
+use super::checkpoint::Checkpoints;
 use crate::data::TwoMoons;
 use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
 use crate::dynamics::Generator;
@@ -27,6 +29,7 @@ use crate::training::density::{
     DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
 };
 use nalgebra::{DMatrix, DVector};
+use progress::Progress;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -260,6 +263,7 @@ fn learn(
     truth: &Truth,
     objective: Objective,
     repeat: u64,
+    (checkpoints, stage): (&Checkpoints<'_>, &str),
     session: &Session,
 ) -> Result<Trained> {
     let seed = experiment.seed.wrapping_add(repeat);
@@ -273,10 +277,15 @@ fn learn(
     });
     let settings = settings_of(experiment, objective, seed);
     let mut trainer = DensityTrainer::new(settings, data, network, noise, session.follow(false))?;
-    let mut judge = chain_rng(seed, JUDGE, 0);
-    let mut trained = Trained::default();
+    let kept = checkpoints.kept::<Progress>()?;
+    let mut progress = kept
+        .filter(|kept| kept.stage == stage)
+        .unwrap_or_else(|| Progress::new(stage, chain_rng(seed, JUDGE, 0)));
+    if let Some(checkpoint) = progress.trainer.take() {
+        trainer.resume(checkpoint)?;
+        session.watch.advance(trainer.update());
+    }
     let every = (experiment.updates / CURVE).max(1);
-    let (mut shown, mut processor, mut loss, mut clipped) = (0, Some(0.0), 0.0, 0.0);
     while trainer.update() < experiment.updates {
         if session
             .interrupted
@@ -286,7 +295,8 @@ fn learn(
         }
         let (clock, busy) = (Instant::now(), processor_seconds());
         let until = (trainer.update() + every).min(experiment.updates);
-        let from = trainer.update();
+        let (from, mut loss) = (trainer.update(), 0.0);
+        let trained = &mut progress.trained;
         while trainer.update() < until {
             // The last update before a point of the curve is watched.
             let moved = if trainer.update() + 1 == until {
@@ -300,38 +310,48 @@ fn learn(
             match moved {
                 Ok(step) => {
                     loss += step.loss;
-                    clipped += step.clipped;
+                    progress.clipped += step.clipped;
                 }
                 Err(Error::Diverged { detail, .. }) => {
                     trained.diverged = Some(detail);
-                    return Ok(trained);
+                    return Ok(progress.trained);
                 }
                 Err(error) => return Err(error),
             }
         }
         trained.wall += clock.elapsed().as_secs_f64();
         let spent = processor_seconds().zip(busy).map(|(a, b)| a - b);
-        processor = processor.zip(spent).map(|(sum, s)| sum + s);
+        progress.processor = progress.processor.zip(spent).map(|(sum, s)| sum + s);
         trained
             .curve
             .push((until as f64, loss / (until - from) as f64));
-        loss = 0.0;
         session.watch.advance(until - from);
         if objective.matches_scores() {
             let (network, _) = trainer.learned()?;
             trained
                 .identity
-                .push(identity(truth, &network, until, &mut judge));
+                .push(identity(truth, &network, until, &mut progress.judge));
         }
         // Pictures of the first repeat, at equal distances, the last at the end.
-        let due = experiment.updates * (shown as u64 + 1) / experiment.snapshots as u64;
+        let shown = trained.snapshots.len() as u64;
+        let due = experiment.updates * (shown + 1) / experiment.snapshots as u64;
         if repeat == 0 && until >= due {
-            shown += 1;
             let (network, _) = trainer.learned()?;
-            let draws = judging().law(&network.convert()).sample(500, &mut judge);
+            let draws = judging()
+                .law(&network.convert())
+                .sample(500, &mut progress.judge);
             trained.snapshots.push(snapshot(&network, until, &draws));
         }
+        progress.trainer = Some(trainer.checkpoint());
+        checkpoints.keep(&progress)?;
     }
+    let Progress {
+        mut trained,
+        mut judge,
+        processor,
+        clipped,
+        ..
+    } = progress;
     let (network, log_z) = trainer.learned()?;
     let law = judging().law(&network.convert());
     let (metrics, _) = truth.judge(&law, &mut judge, seed);
@@ -474,6 +494,7 @@ pub fn run_density(
     let seeds = Seeds::new(experiment.seed, Generator::default());
     let mut record = RunRecord::new("train", experiment, seeds);
     let mut stages = Stages::open(directory, &record.experiment)?;
+    let checkpoints = Checkpoints::of(experiment, directory);
     let truth = Truth::new(experiment.data.noise);
     let trainings = (experiment.methods.len() * experiment.repeats) as u64;
     session
@@ -484,8 +505,11 @@ pub fn run_density(
         for repeat in 0..experiment.repeats as u64 {
             let stage = format!("{name}-{repeat}");
             let run = stages.once(&stage, || {
-                let learn = if experiment.drift { learn_field } else { learn };
-                learn(experiment, &truth, *objective, repeat, session)
+                let kept = (&checkpoints, &stage[..]);
+                if experiment.drift {
+                    return learn_field(experiment, &truth, *objective, repeat, session);
+                }
+                learn(experiment, &truth, *objective, repeat, kept, session)
             })?;
             if let Some(why) = &run.diverged {
                 let line = format!("{name}, repeat {repeat}: training diverged: {why}");
@@ -556,5 +580,6 @@ pub fn run_density(
     record.samplers.push(floor(&truth, experiment.seed));
     directory.write_run(&record)?;
     stages.finish();
+    checkpoints.forget();
     Ok(record)
 }

@@ -10,6 +10,7 @@ pub mod monitor;
 mod objective;
 mod quality;
 mod score;
+mod settings;
 mod trainer;
 
 pub use monitor::{ChainMonitors, Monitors};

@@ -94,6 +94,7 @@ impl ScoreTrainer {
                 expected,
             ));
         }
+        settings.check()?;
         let theta = field.parameters().iter().map(|&v| v.into()).collect();
         Ok(ScoreTrainer {
             descent: Descent::new(settings.optimiser, theta),

@@ -135,18 +135,7 @@ impl DensityTrainer {
             let expected = format!("points of {} numbers", network.inputs());
             return Err(Error::invalid("train.data", value, expected));
         }
-        let positive = [
-            ("train.learning_rate", settings.learning_rate),
-            ("train.gradient_clip", settings.gradient_clip),
-            ("train.batch", settings.batch as f64),
-        ];
-        if let Some((name, value)) = positive.into_iter().find(|(_, v)| v.is_nan() || *v <= 0.0) {
-            return Err(Error::invalid(name, value, "a positive number"));
-        }
-        if !(0.0..1.0).contains(&settings.average) {
-            let expected = "a number in [0, 1)";
-            return Err(Error::invalid("train.average", settings.average, expected));
-        }
+        settings.check()?;
         let in_plane = network.inputs() == 2;
         if matches!(settings.objective, Objective::MaximumLikelihood { .. }) && !in_plane {
             let expected = "two variables: the sums over a grid are of the plane";
