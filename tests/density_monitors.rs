@@ -267,7 +267,7 @@ fn the_distance_is_that_of_two_normal_laws() {
     .unwrap();
     let same = distance(&a, &b, 1).unwrap();
     assert!(agrees("distance", same.value, 1.1 * same.se, expected, FALSE_ALARM).is_err());
-    // The unbiased estimate of nothing is a weighted sum of χ² − 1; its tail beyond ten floors is below e^{−14}.
+    // Two sets of one law are within a few floors of each other; ten floors tell the laws apart.
     assert!(same.value.abs() < 10.0 * same.floor && apart.value > 10.0 * apart.floor);
 }
 

@@ -65,7 +65,8 @@ pub struct StepReport {
     pub update: u64,
     /// ‖gradient‖₂.
     pub gradient_norm: f64,
-    /// θ·(⟨s⟩_data − ⟨s⟩_free): mean energy of the free phase minus the clamped one, fields and couplings only.
+    /// θ·(⟨s⟩_data − ⟨s⟩_free): mean energy of the free phase minus the clamped one, fields and couplings only,
+    /// as read where a local rule reads.
     pub energy_gap: f64,
     /// Mean squared difference of visible means between the batch and the free phase.
     pub moment_error: f64,

@@ -146,6 +146,7 @@ pub(super) fn learn_field(
         told += processor_seconds().zip(aside.1).map_or(0.0, |(a, b)| a - b);
     }
     trained.wall += clock.elapsed().as_secs_f64();
+    let spent = processor_seconds().zip(busy).map(|(a, b)| a - b - told);
     let field = trainer.learned()?;
     let drawn = draws(experiment, &field.convert(), &law, (POINTS, seed), session)?;
     let true_draws = truth.moons.equispaced(POINTS, &mut judge);
@@ -156,7 +157,7 @@ pub(super) fn learn_field(
     put("mmd2", largest_mmd(&drawn, &true_draws, seed));
     put("curl_rms", curl_rms);
     put("curl_ratio", curl_ratio);
-    if let Some(seconds) = processor_seconds().zip(busy).map(|(a, b)| a - b - told) {
+    if let Some(seconds) = spent {
         put("processor_seconds", seconds);
     }
     if let Some(last) = trained.identity.last() {
