@@ -11,7 +11,7 @@ use thermochip::testing::assertions::agrees;
 use thermochip::training::OptimiserKind;
 use thermochip::training::density::{DensitySettings, Objective, Projection, ScoreTrainer, curl};
 
-/// Of each of the two sampled checks.
+/// Of the one check that may raise an alarm; the others are of fixed seeds with margins named beside them.
 const FALSE_ALARM: f64 = 1e-7;
 
 fn field(sizes: &[usize]) -> DriftField<f64> {

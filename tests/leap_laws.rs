@@ -1,7 +1,7 @@
 //! Leaps of chains between modes: the law stays e^{−E}, and the weights of modes become the energy's.
 //!
 //! The landscape is a network of one variable with two wells of unequal weight, its law known by quadrature. Each check has
-//! the false-alarm rate [`FALSE_ALARM`]; eight checks may raise an alarm.
+//! the false-alarm rate [`FALSE_ALARM`]; five checks may raise an alarm.
 
 use nalgebra::{DMatrix, dmatrix, dvector};
 use rand::{RngExt, SeedableRng};

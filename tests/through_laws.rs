@@ -69,7 +69,7 @@ fn training_through_a_die_wins_likelihood_back() {
     };
     let [ideal, deployed, through] = ["0000", "0001", "0002"].map(told);
     let lost = ideal - deployed;
-    // A die of this card at 6 bits loses 0.05 to 0.2 nats; over twelve dice the least that one won back is half.
+    // Twelve dice of this card lose 0.10 nats on average at 6 bits, and the least that one won back is half.
     assert!(lost > 0.02, "{ideal} {deployed}");
     assert!(
         (through - deployed) / lost > 0.4,

@@ -70,11 +70,6 @@ impl Components {
         })
     }
 
-    /// Number of pixels.
-    pub fn pixels(&self) -> usize {
-        self.mean.len()
-    }
-
     /// u of x.
     pub fn project(&self, x: &[f64]) -> Vec<f64> {
         let d = DVector::from_column_slice(x) - &self.mean;

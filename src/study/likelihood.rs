@@ -21,7 +21,10 @@ pub(super) fn likelihood(prepared: &Prepared, chip: &Programmed) -> Option<Likel
     let data = prepared.dataset.as_ref()?;
     let law = chip.visible_law(data.labels.end)?;
     let of = |which: &[usize]| {
-        (!which.is_empty()).then(|| mean_log(&law, which.iter().map(|&r| &data.rows[r])))
+        let found =
+            (!which.is_empty()).then(|| mean_log(&law, which.iter().map(|&r| &data.rows[r])));
+        // A state whose probability is no double has a likelihood that no record can hold.
+        found.filter(|m| m.value.is_finite())
     };
     Some(LikelihoodRecord {
         train: of(&data.train)?,

@@ -85,7 +85,10 @@ fn times(model: &Model) -> Result<[String; 3]> {
     let Some(graph) = hosted else {
         return Ok([150.0, 600.0, 1.5].map(|n| format!("{n} tau")));
     };
-    let trip = card(HOSTED)?.get("physics.round_trip").unwrap_or(0.0);
+    let trip = card(HOSTED)?.get("physics.round_trip").ok_or_else(|| {
+        let expected = "the time of a host's round";
+        Error::invalid("physics.round_trip", "nothing", expected)
+    })?;
     let round = 1e9 * trip * graph.colouring().len() as f64;
     Ok([150.0, 600.0, 2.0].map(|n| format!("{} ns", (n * round).round())))
 }

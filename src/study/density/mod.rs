@@ -65,7 +65,7 @@ struct Snapshot {
     update: u64,
     /// On [`SHOWN`]: E − E_min; of a drift |∂₁s₂ − ∂₂s₁|.
     shade: Vec<f64>,
-    /// ∇E on every tenth cell: x, y, ∂x, ∂y.
+    /// −∇E or the drift, turned round, on every fifth cell each way: x, y, then ∇E or −s.
     score: Vec<f64>,
     /// Draws of the learned law.
     points: Vec<f64>,

@@ -1,4 +1,4 @@
-//! Which settings make sense, said once: the trainer refuses the others, and the experiment file's reader asks here.
+//! Which settings make sense: trainers refuse the others. The reader of experiment files has limits of its own, in a file's words.
 
 use super::objective::Objective;
 use super::trainer::DensitySettings;

@@ -119,7 +119,8 @@ pub struct DensityTrainer {
 }
 
 impl DensityTrainer {
-    /// Trains `network` on the columns of `data`; `noise` is what noise contrast takes (absent: a fitted Gaussian).
+    /// Trains `network` on the columns of `data`; `noise` is what noise contrast takes and what
+    /// leaps propose from (absent: a fitted Gaussian).
     ///
     /// # Errors
     /// No data, data of another dimension, or settings out of range.
