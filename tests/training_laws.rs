@@ -21,6 +21,7 @@ const FALSE_ALARM: f64 = 1e-7;
 fn settings(method: Method, positive: Horizon, negative: Horizon) -> Settings {
     Settings {
         method,
+        restart: 0.0,
         positive,
         negative,
         conditional: None,

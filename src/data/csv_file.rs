@@ -1,6 +1,6 @@
 //! CSV and CSV.gz files of numbers.
 
-use super::Components;
+use super::{Components, MoonNodes};
 use crate::error::{Error, Result};
 use flate2::read::GzDecoder;
 use std::fs;
@@ -40,6 +40,8 @@ pub struct Dataset {
     pub test: Vec<usize>,
     /// How pixels became components, where they did: the picture's nodes are those then.
     pub components: Option<Components>,
+    /// The law that the rows were drawn from, where they are points of it.
+    pub moons: Option<MoonNodes>,
 }
 
 impl Dataset {
@@ -223,5 +225,6 @@ pub fn load(path: &Path, columns: &Columns, test: Option<Vec<usize>>) -> Result<
         rows,
         truth,
         components: None,
+        moons: None,
     })
 }

@@ -1,5 +1,6 @@
 //! Two moons: arcs (cos t, sin t) and (1 − cos t, ½ − sin t), t in [0, π], equal weights, isotropic Gaussian noise.
 
+use super::Dataset;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use std::f64::consts::PI;
@@ -12,6 +13,45 @@ const ARC: usize = 1000;
 pub struct TwoMoons {
     /// Standard deviation around the arcs.
     pub noise: f64,
+}
+
+/// Middle of the arcs.
+const CENTRE: [f64; 2] = [0.5, 0.25];
+
+/// How the plane of the moons is put on two nodes: node = (point − (½, ¼))/width.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MoonNodes {
+    /// The law.
+    pub moons: TwoMoons,
+    /// Length in the plane of one unit of a node.
+    pub width: f64,
+}
+
+impl MoonNodes {
+    /// A point as the nodes hold it.
+    pub fn to_nodes(&self, point: [f64; 2]) -> [f64; 2] {
+        std::array::from_fn(|i| (point[i] - CENTRE[i]) / self.width)
+    }
+
+    /// The point that the nodes hold.
+    pub fn to_plane(&self, nodes: [f64; 2]) -> [f64; 2] {
+        std::array::from_fn(|i| CENTRE[i] + self.width * nodes[i])
+    }
+
+    /// Rows to learn from, then as independent rows held out: no labels.
+    pub fn dataset(&self, (learn, test): (&[[f64; 2]], &[[f64; 2]])) -> Dataset {
+        let all = learn.iter().chain(test);
+        Dataset {
+            rows: all.map(|&p| self.to_nodes(p).to_vec()).collect(),
+            truth: Vec::new(),
+            pixels: 0..2,
+            labels: 2..2,
+            train: (0..learn.len()).collect(),
+            test: (learn.len()..learn.len() + test.len()).collect(),
+            components: None,
+            moons: Some(*self),
+        }
+    }
 }
 
 fn arc(moon: usize, t: f64) -> [f64; 2] {

@@ -12,6 +12,7 @@ mod factors;
 mod flux_cells;
 mod given;
 mod ising;
+mod marginal;
 mod mixture;
 mod model;
 mod neural;
@@ -24,6 +25,7 @@ pub use factors::{
 };
 pub use flux_cells::FluxCells;
 pub use ising::{Ising, rbm_couplings};
+pub use marginal::Marginal;
 pub use mixture::{Component, Mixture};
 pub use model::Model;
 pub use neural::{DriftField, Jet, Network, NetworkReal};
@@ -77,6 +79,20 @@ pub struct Parameters {
     pub fields: Vec<f64>,
     /// J_ij in the order of [`Couplings::edges`].
     pub couplings: Vec<f64>,
+}
+
+impl Parameters {
+    /// Fields, then couplings.
+    pub fn to_vec(&self) -> Vec<f64> {
+        [&self.fields[..], &self.couplings].concat()
+    }
+
+    /// (fields, couplings) of self − other.
+    pub fn minus(&self, other: &Parameters) -> Vec<f64> {
+        let own = self.fields.iter().chain(&self.couplings);
+        let others = other.fields.iter().chain(&other.couplings);
+        own.zip(others).map(|(a, b)| a - b).collect()
+    }
 }
 
 fn set_fields(fields: &mut [f64], values: &[f64]) -> Result<()> {

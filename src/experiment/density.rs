@@ -1,24 +1,12 @@
 //! Experiments that train a neural energy of the plane: `[energy] kind = "neural"`, `[data] kind = "two_moons"`, `[train]`.
 
+use super::moons::{MOONS_KEYS, MoonsData, moons};
 use super::reader::Section;
 use crate::error::Result;
 use crate::training::OptimiserKind;
 use crate::training::density::{Objective, PlaneGrid, Projection};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// `[data]` of such an experiment.
-#[derive(Clone, Debug, Serialize)]
-pub struct MoonsData {
-    /// Always `two_moons`.
-    pub kind: String,
-    /// Standard deviation around the arcs.
-    pub noise: f64,
-    /// Points to train on.
-    pub count: usize,
-    /// Whether t is equispaced instead of uniform and independent.
-    pub equispaced: bool,
-}
 
 /// What noise contrast contrasts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,19 +111,8 @@ fn data(top: &Section<'_>) -> Result<MoonsData> {
     let Some(s) = top.section("data")? else {
         return Err(top.missing("data", "a section [data] to train on"));
     };
-    s.check_keys(&["kind", "noise", "count", "spacing"], &["file", "columns"])?;
-    let spacing = s.word("spacing", "random", &["random", "equispaced"])?;
-    Ok(MoonsData {
-        kind: s.word("kind", "two_moons", &["two_moons"])?,
-        noise: s.within(
-            "noise",
-            0.05,
-            |v| (0.01..=0.5).contains(&v),
-            "from 0.01 to 0.5",
-        )?,
-        count: s.count_between("count", 2000, (10, 10_000_000))? as usize,
-        equispaced: spacing == "equispaced",
-    })
+    s.check_keys(&MOONS_KEYS, &["file", "columns"])?;
+    moons(&s)
 }
 
 /// Whether a file's `[energy]` is a neural one, or a neural drift without an energy.

@@ -10,6 +10,7 @@ mod digital;
 mod energy;
 mod factors;
 mod model;
+mod moons;
 mod operation;
 mod reader;
 mod reference_set;
@@ -20,16 +21,17 @@ mod training;
 
 pub use circuit::{CircuitExperiment, CircuitPlan, Measure};
 pub use clamp::Clamped;
-pub use density::{DensityExperiment, MoonsData, NoiseKey};
+pub use density::{DensityExperiment, NoiseKey};
 pub use digital::{DIGITAL, Digital};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
 pub use model::{build_model, coupled_pairs, read_graph};
+pub use moons::{MoonsData, MoonsOnNodes};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};
 pub use reference_set::{ReferenceEnergy, StatedMoments, energies_of, shipped_energies};
 pub use restricted::TrainRbm;
 pub use schema::{Any, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey};
 pub use sweep::{Axis, SweepExperiment};
-pub use training::{Conditional, CrossCheck, Data, Train};
+pub use training::{Conditional, CrossCheck, Data, EXACT, FileData, First, MEASURED, Train};
 
 #[cfg(test)]
 mod tests {

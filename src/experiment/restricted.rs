@@ -1,7 +1,7 @@
 //! `[train]` beside `[energy] kind = "rbm"`: learning of a restricted Boltzmann machine by block Gibbs sampling.
 
 use super::reader::Section;
-use super::training::{CrossCheck, Train};
+use super::training::{CrossCheck, Train, decay};
 use crate::error::Result;
 use crate::training::{Method, OptimiserKind};
 use serde::Serialize;
@@ -15,14 +15,10 @@ pub struct TrainRbm {
     pub sweeps: u64,
     /// Chains of PCD.
     pub chains: usize,
-    /// Probability that a chain of PCD starts anew from a row of the data before an update.
-    pub restart: f64,
     /// Whether the gradient is the centred one.
     pub centred: bool,
     /// L1 pull of the couplings.
     pub weight_decay_l1: f64,
-    /// Standard deviation of the couplings at the start.
-    pub start_spread: f64,
     /// Machines trained, from consecutive seeds; the first one is kept.
     pub repeats: u64,
 }
@@ -61,7 +57,7 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
     let sampled: &[&str] = match method {
         Method::Pcd => &[],
         Method::Cd => &["chains", "restart"],
-        Method::Mle => &["chains", "restart", "sweeps"],
+        _ => &["chains", "restart", "sweeps"],
     };
     if let Some((key, value)) = sampled.iter().find_map(|key| Some((key, s.get(key)?))) {
         let expected = format!("no such key beside method = \"{word}\"");
@@ -109,18 +105,22 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
         connect: "visible-hidden".to_owned(),
         updates: s.count("updates", 0, 1)?,
         batch,
+        first: None,
+        start_spread: s.positive("start_spread", 0.05)?,
+        restart: s.within(
+            "restart",
+            0.0,
+            |v| (0.0..=1.0).contains(&v),
+            "between 0 and 1",
+        )?,
         positive: String::new(),
         negative: String::new(),
         conditional: None,
+        temperature: "one".to_owned(),
         local_rule: None,
         optimiser,
         learning_rate: s.positive("learning_rate", 0.01)?,
-        decay: s.within(
-            "decay",
-            0.02,
-            |v| v > 0.0 && v <= 1.0,
-            "above 0 and at most 1",
-        )?,
+        decay: decay(s, 0.02)?,
         weight_decay: l2,
         bias_tolerance: 0.05,
         checkpoint_every: s.count("checkpoint_every", 10_000, 1)?,
@@ -137,15 +137,8 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
             },
             sweeps: s.count("sweeps", 1, 1)?,
             chains: s.count("chains", batch as u64, 1)? as usize,
-            restart: s.within(
-                "restart",
-                0.0,
-                |v| (0.0..=1.0).contains(&v),
-                "between 0 and 1",
-            )?,
             centred: s.flag("centred", false)?,
             weight_decay_l1: l1,
-            start_spread: s.positive("start_spread", 0.05)?,
             repeats: s.count_between("repeats", 1, (1, 20))?,
         }),
     })

@@ -1,5 +1,6 @@
 //! `[data]` and `[train]`: what programmed couplings are learned from, and how.
 
+use super::moons::{MoonsOnNodes, is_moons, moons_on_nodes};
 use super::reader::Section;
 use super::restricted::TrainRbm;
 use crate::error::Result;
@@ -8,8 +9,18 @@ use serde::Serialize;
 
 /// `[data]`.
 #[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Data {
+    /// Rows of a file.
+    File(FileData),
+    /// Points of two moons, on two nodes.
+    Moons(MoonsOnNodes),
+}
+
+/// `[data]` of a file.
+#[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
-pub struct Data {
+pub struct FileData {
     pub file: String,
     pub pixels: (usize, usize),
     pub label: usize,
@@ -33,6 +44,15 @@ pub struct Conditional {
     pub weight: f64,
 }
 
+/// `train.first`: exact maximum likelihood before the chip is trained through.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct First {
+    pub updates: u64,
+    pub learning_rate: f64,
+    pub decay: f64,
+}
+
 /// `train.cross_check`: couplings through the chip against couplings through a digital sampler, over repeats.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -52,11 +72,20 @@ pub struct Train {
     pub connect: String,
     pub updates: u64,
     pub batch: usize,
+    /// What comes before, without a sampler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<First>,
+    /// Standard deviation of the visible–hidden couplings at the start, which breaks the symmetry between hidden nodes.
+    pub start_spread: f64,
+    /// Probability that a chain of PCD begins an update at a row of the data.
+    pub restart: f64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub positive: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub negative: String,
     pub conditional: Option<Conditional>,
+    /// `one` or `measured`: what the sampler's temperature is taken for.
+    pub temperature: String,
     /// How the device reads what updates use; absent: means over chains, unquantised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_rule: Option<LocalRule>,
@@ -74,6 +103,17 @@ pub struct Train {
 
 /// Reads `[data]`; `spins` says that the energy is of spins.
 pub(super) fn data(s: &Section<'_>, spins: bool) -> Result<Data> {
+    if !is_moons(s) {
+        return Ok(Data::File(file_data(s, spins)?));
+    }
+    if let (Some(value), true) = (s.get("kind"), spins) {
+        let expected = "an energy of real variables: points of the plane are not +1 or -1";
+        return Err(s.invalid("kind", value, expected));
+    }
+    Ok(Data::Moons(moons_on_nodes(s)?))
+}
+
+fn file_data(s: &Section<'_>, spins: bool) -> Result<FileData> {
     s.check_keys(
         &[
             "file",
@@ -87,7 +127,7 @@ pub(super) fn data(s: &Section<'_>, spins: bool) -> Result<Data> {
         ],
         &[],
     )?;
-    s.word("kind", "csv", &["csv"])?;
+    s.word("kind", "csv", &["csv", "two_moons"])?;
     let Some(columns) = s.section("columns")? else {
         return Err(s.missing("columns", "{ pixels = [first, end], label = column }"));
     };
@@ -145,7 +185,7 @@ pub(super) fn data(s: &Section<'_>, spins: bool) -> Result<Data> {
     if s.get("file").is_none() {
         return Err(s.missing("file", "the path of a data file"));
     }
-    Ok(Data {
+    Ok(FileData {
         file: s.text("file", "")?,
         pixels,
         label: label_column,
@@ -164,6 +204,79 @@ pub(super) fn of_spins(top: &Section<'_>) -> Result<bool> {
     Ok(kind.and_then(toml::Value::as_str) == Some("ising"))
 }
 
+/// Reads the fraction that a rate falls to.
+pub(super) fn decay(s: &Section<'_>, default: f64) -> Result<f64> {
+    s.within(
+        "decay",
+        default,
+        |v| v > 0.0 && v <= 1.0,
+        "above 0 and at most 1",
+    )
+}
+
+/// `train.temperature` where the sampler's own is measured and enters the update.
+pub const MEASURED: &str = "measured";
+
+/// What is trained through where nothing is sampled.
+pub const EXACT: &str = "exact";
+
+/// `train.method`, with keys that it leaves without a meaning refused.
+fn method(s: &Section<'_>) -> Result<Method> {
+    let of_networks = [
+        "sliced_score_matching",
+        "denoising_score_matching",
+        "nce",
+    ];
+    if let Some(value) = s.get("method")
+        && value.as_str().is_some_and(|word| of_networks.contains(&word))
+    {
+        let expected = "pcd, cd, mle, score_matching or pseudo_likelihood for programmed couplings (the others are for energy.kind = \"neural\")";
+        return Err(s.invalid("method", value, expected));
+    }
+    let words = ["pcd", "cd", "mle", "score_matching", "pseudo_likelihood"];
+    let word = s.word("method", "pcd", &words)?;
+    let sampled = [
+        "first",
+        "through",
+        "batch",
+        "restart",
+        "positive",
+        "negative",
+        "conditional",
+        "temperature",
+        "local_rule",
+        "bias_tolerance",
+        "cross_check",
+    ];
+    let climbed = [
+        "updates",
+        "optimiser",
+        "learning_rate",
+        "decay",
+        "start_spread",
+        "checkpoint_every",
+        "hidden",
+    ];
+    let (method, unused) = match word.as_str() {
+        "cd" => (Method::Cd, vec!["restart"]),
+        "mle" => (Method::Mle, sampled.to_vec()),
+        "score_matching" => {
+            let all = [&sampled[..], &climbed, &["weight_decay"]].concat();
+            (Method::ScoreMatching, all)
+        }
+        "pseudo_likelihood" => (
+            Method::PseudoLikelihood,
+            [&sampled[..], &climbed].concat(),
+        ),
+        _ => (Method::Pcd, Vec::new()),
+    };
+    if let Some((key, value)) = unused.iter().find_map(|key| Some((key, s.get(key)?))) {
+        let expected = format!("no such key beside method = \"{word}\"");
+        return Err(s.invalid(key, value, expected));
+    }
+    Ok(method)
+}
+
 /// Reads `[train]`; `spins` says that the energy is of spins.
 pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
     s.check_keys(
@@ -174,9 +287,13 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
             "connect",
             "updates",
             "batch",
+            "start_spread",
+            "first",
+            "restart",
             "positive",
             "negative",
             "conditional",
+            "temperature",
             "local_rule",
             "optimiser",
             "learning_rate",
@@ -188,30 +305,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         ],
         &[],
     )?;
-    if let Some(value) = s.get("method")
-        && matches!(
-            value.as_str(),
-            Some(
-                "mle"
-                    | "score_matching"
-                    | "sliced_score_matching"
-                    | "denoising_score_matching"
-                    | "nce"
-                    | "pseudo_likelihood"
-            )
-        )
-    {
-        return Err(s.invalid(
-            "method",
-            value,
-            "a method supported in this version: pcd, cd",
-        ));
-    }
-    let method = if s.word("method", "pcd", &["pcd", "cd"])? == "cd" {
-        Method::Cd
-    } else {
-        Method::Pcd
-    };
+    let method = method(s)?;
     let conditional = match s.section("conditional")? {
         None => None,
         Some(c) => {
@@ -219,6 +313,17 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
             Some(Conditional {
                 clamp: c.word("clamp", "pixels", &["pixels", "labels"])?,
                 weight: c.positive("weight", 1.0)?,
+            })
+        }
+    };
+    let first = match s.section("first")? {
+        None => None,
+        Some(f) => {
+            f.check_keys(&["updates", "learning_rate", "decay"], &[])?;
+            Some(First {
+                updates: f.count("updates", 1000, 1)?,
+                learning_rate: f.positive("learning_rate", 0.1)?,
+                decay: decay(&f, 0.02)?,
             })
         }
     };
@@ -255,25 +360,29 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
             }
         }
     };
+    let through = match method.samples() {
+        true => s.word("through", "ideal", &[&["ideal", "die"], digital].concat())?,
+        false => EXACT.to_owned(),
+    };
+    let temperature = if through == "die" { MEASURED } else { "one" };
     Ok(Train {
         method,
-        through: s.word("through", "ideal", &[&["ideal", "die"], digital].concat())?,
+        temperature: s.word("temperature", temperature, &["one", MEASURED])?,
+        through,
         hidden: s.count("hidden", 0, 0)? as usize,
         connect: s.word("connect", "all", &["all", "visible-hidden", "everything"])?,
         updates: s.count("updates", 1000, 1)?,
         batch: s.count("batch", 100, 1)? as usize,
+        first,
+        start_spread: s.within("start_spread", 0.05, |v| v >= 0.0, "of at least 0")?,
+        restart: s.within("restart", 0.0, |v| (0.0..=1.0).contains(&v), "between 0 and 1")?,
         positive: s.time("positive", "0.3 tau")?,
         negative: s.time("negative", "0.6 tau")?,
         conditional,
         local_rule,
         optimiser,
         learning_rate: s.positive("learning_rate", 0.003)?,
-        decay: s.within(
-            "decay",
-            1.0,
-            |v| v > 0.0 && v <= 1.0,
-            "above 0 and at most 1",
-        )?,
+        decay: decay(s, 1.0)?,
         weight_decay: s.within("weight_decay", 0.0, |v| v >= 0.0, "of at least 0")?,
         bias_tolerance: s.positive("bias_tolerance", 0.05)?,
         checkpoint_every: s.count("checkpoint_every", 100, 1)?,

@@ -9,7 +9,7 @@ use super::readout::Readout;
 use super::view::View;
 use crate::circuit::Circuit;
 use crate::dynamics::Process;
-use crate::energy::{Model, Parameters};
+use crate::energy::{Model, Parameters, SoftSpin};
 use crate::error::{Error, Result};
 use std::fmt::Debug;
 
@@ -39,6 +39,11 @@ pub(super) trait Chip: Debug + Send + Sync {
     /// The energy whose Boltzmann law at temperature 1 the process samples, where there is one of a kind that [`Model`] has
     /// and nothing in [`Self::no_energy_because`] holds.
     fn energy(&self, die: &Die, asked: &Model) -> Option<Model>;
+
+    /// The energy in y = x − o, with each node's o, where cells and couplings in y are all there is (on the same conditions).
+    fn shifted_energy(&self, _die: &Die, _asked: &Model) -> Option<(SoftSpin, Vec<f64>)> {
+        None
+    }
 
     /// Possible reasons for the process to have no energy, and whether each holds.
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)>;

@@ -240,30 +240,44 @@ impl Chip for InjectedChip {
         ]
     }
 
-    /// Read off the process: cells −c_k/(k + 1) from its polynomial, couplings as realised.
+    /// Where no cell is shifted: an offset makes a quartic cell's energy cubic too, which [`Model`] cannot hold.
     fn energy(&self, die: &Die, asked: &Model) -> Option<Model> {
+        let (energy, shifts) = self.shifted_energy(die, asked)?;
+        let still = shifts.iter().all(|&o| o == 0.0);
+        still.then_some(Model::SoftSpin(energy))
+    }
+
+    /// Read off the process, whose cells pull by c0 + c1 x + c2 x² + c3 x³: about o = −c2/(3 c3) there is no square.
+    fn shifted_energy(&self, die: &Die, asked: &Model) -> Option<(SoftSpin, Vec<f64>)> {
         if die.has("noise_temperature") || die.has("tau") {
             return None;
         }
         let beta = 1.0 / die.temperature_ratio;
-        let scaled = |values: &[f64]| values.iter().map(|v| v * beta).collect::<Vec<_>>();
         let couplings: Vec<f64> = self.realised.couplings.iter().map(|c| c.0 * beta).collect();
         let mut graph = asked.continuous()?.pairwise()?.couplings;
         graph.set_values(&couplings).ok()?;
-        let n = asked.dim();
         let polynomial = &self.process().polynomial;
-        let term = |k: usize| {
-            polynomial
-                .get(k)
-                .map_or_else(|| vec![0.0; n], |c| scaled(c))
+        let term = |k: usize, i: usize| polynomial.get(k).map_or(0.0, |c| c[i] * beta);
+        let nodes = 0..asked.dim();
+        let shift = |i: usize| match term(2, i) {
+            0.0 => 0.0,
+            square => -square / (3.0 * term(3, i)),
         };
-        if term(2).iter().any(|&c| c != 0.0) {
-            return None;
+        let shifts: Vec<f64> = nodes.clone().map(shift).collect();
+        // The couplers see x = y + o: what the shifts pull at is a field.
+        let mut fields = vec![0.0; shifts.len()];
+        graph.add_product(&shifts, &mut fields);
+        for (i, (field, &o)) in fields.iter_mut().zip(&shifts).enumerate() {
+            *field += term(0, i) + o * (term(1, i) + o * (term(2, i) + o * term(3, i)));
         }
-        let per = |k: usize| term(k).iter().map(|c| -c / (k + 1) as f64).collect();
-        SoftSpin::new(per(1), per(3), term(0), graph)
-            .ok()
-            .map(Model::SoftSpin)
+        let linear = |i: usize| {
+            let o = shifts[i];
+            term(1, i) + o * (2.0 * term(2, i) + 3.0 * o * term(3, i))
+        };
+        let j2 = nodes.clone().map(|i| -0.5 * linear(i)).collect();
+        let j4 = nodes.map(|i| -0.25 * term(3, i)).collect();
+        let energy = SoftSpin::new(j2, j4, fields, graph).ok()?;
+        Some((energy, shifts))
     }
 }
 

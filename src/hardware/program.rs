@@ -23,7 +23,9 @@ use super::topology::Topology;
 use super::view::View;
 use crate::circuit::ChargeLevel;
 use crate::dynamics::{Clocking, MOST_SPINS, Process, SpinChain};
-use crate::energy::{Couplings, FactorGraph, Ising, Model, Parameters, Parametric, exact};
+use crate::energy::{
+    Couplings, FactorGraph, Ising, Model, Parameters, Parametric, SoftSpin, exact,
+};
 use crate::error::{Error, Result};
 
 /// The range factor a: x = V/(a V_u). A larger a holds larger couplings and costs time a²τ.
@@ -738,5 +740,12 @@ impl Programmed {
             return None;
         }
         self.chip.energy(&self.die, &self.model)
+    }
+
+    /// The same for soft spins, offsets of their cells included: the energy of y = x − o, and each node's o. `None` where
+    /// there is no energy, or the chip's nodes are no soft spins.
+    pub fn shifted_energy(&self) -> Option<(SoftSpin, Vec<f64>)> {
+        let lawful = self.no_energy_because().is_empty();
+        lawful.then(|| self.chip.shifted_energy(&self.die, &self.model))?
     }
 }

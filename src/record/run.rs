@@ -114,6 +114,9 @@ pub struct LikelihoodRecord {
     pub train: Metric,
     /// Of the rows held out.
     pub test: Option<Metric>,
+    /// KL(law that the data come from ‖ learned law) in nats, where that law is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_kl: Option<f64>,
 }
 
 /// How one die was programmed.
@@ -149,7 +152,7 @@ pub struct ProgramRecord {
     /// Entropy production of few spins in continuous time, k_B per τ: 0 in detailed balance.
     #[serde(default)]
     pub entropy_production: Option<f64>,
-    /// Log-likelihood of the data under the law that the array settles in (trained models of few spins).
+    /// Log-likelihood of the data under the law that the array settles in (trained models of few spins, or of the plane).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likelihood: Option<LikelihoodRecord>,
     /// Which non-idealities were on.
@@ -195,6 +198,12 @@ pub struct TrainingPoint {
     pub moment_error: f64,
     /// Label accuracy on held-out training rows, where measured.
     pub accuracy: Option<f64>,
+    /// Mean ln p of a row, where it is known.
+    #[serde(default)]
+    pub log_likelihood: Option<f64>,
+    /// Temperature that the free phases were measured at, where it enters the update.
+    #[serde(default)]
+    pub temperature: Option<f64>,
     /// Device seconds so far.
     pub device_seconds: Option<f64>,
     /// Joules so far by category.

@@ -207,10 +207,20 @@ fn training(run: &RunRecord) -> Vec<Figure> {
         "energy gap (kT)".to_owned(),
         Mark::Line(line(&|p| p.energy_gap)),
     ));
-    vec![
+    let likelihood = training.curve.iter();
+    let likelihood: Option<Vec<(f64, f64)>> = likelihood
+        .map(|p| Some((p.update as f64, p.log_likelihood?)))
+        .collect();
+    let likelihood = likelihood.map(|line| {
+        let mut plot = Plot::new("Training: log-likelihood", "update", "nats per row");
+        plot.series.push((String::new(), Mark::Line(line)));
+        let caption = "Mean log-likelihood of the rows learned from, exactly, update by update.";
+        figure("training-likelihood", caption, plot.render())
+    });
+    let mut figures = vec![
         figure(
             "training-error",
-            "How far the chip's free phase is from the data, update by update.",
+            "How far the free phase is from the data, update by update.",
             error.render(),
         ),
         figure(
@@ -218,7 +228,9 @@ fn training(run: &RunRecord) -> Vec<Figure> {
             "Gradient norm, and mean energy of the free minus the clamped phase (fields and couplings).",
             norm.render(),
         ),
-    ]
+    ];
+    figures.extend(likelihood);
+    figures
 }
 
 fn couplings(arrays: &Arrays) -> Option<Figure> {

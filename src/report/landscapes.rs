@@ -1,27 +1,98 @@
-//! Learned laws of the plane as training goes: shade for exp(−E), draws on it, and the score field −∇E as short strokes.
+//! Laws of the plane, learned by networks (as training goes) or programmed: shade for exp(−E), draws on it, and the score field
+//! −∇E as short strokes.
 
 use super::animation::animated;
 use super::figures::Figure;
 use super::svg::{Mark, Plot, grey_png};
 use crate::record::{Array, RunDirectory, RunRecord};
+use std::collections::BTreeMap;
 
 /// Longest stroke of the score field, in units of x.
 const STROKE: f64 = 0.11;
 
-/// Small multiples of every trained method.
+/// Small multiples of every trained method; one picture of every sampler of the plane.
 pub(super) fn landscapes(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
     run.samplers
         .iter()
-        .filter(|s| s.kind == "trained")
-        .flat_map(|s| of(directory, &s.name))
+        .flat_map(|s| match s.kind.as_str() {
+            "trained" => of(directory, &s.name),
+            _ => programmed(directory, &s.name).into_iter().collect(),
+        })
         .collect()
+}
+
+/// Corners of what is shown.
+fn corners(arrays: &BTreeMap<String, Array>) -> Option<[f64; 4]> {
+    arrays.get("box")?.values().try_into().ok()
+}
+
+/// Rows from the top down of a picture kept from the bottom up.
+fn shade(array: &Array, of: impl Fn(f64) -> f64) -> Option<(Vec<f64>, usize)> {
+    let [ny, nx] = array.shape()[..] else {
+        return None;
+    };
+    let values = array.values();
+    let turned = (0..nx * ny).map(|k| of(values[(ny - 1 - k / nx) * nx + k % nx]));
+    Some((turned.collect(), nx))
+}
+
+/// (x, y, gradient) as short strokes against the gradient.
+fn strokes(score: &Array) -> Vec<[(f64, f64); 2]> {
+    let values = score.values();
+    let stroke = |s: &[f64]| {
+        let size = (s[2] * s[2] + s[3] * s[3]).sqrt();
+        let length = STROKE * (size / 8.0).tanh() / size.max(1e-12);
+        [(s[0], s[1]), (s[0] - length * s[2], s[1] - length * s[3])]
+    };
+    values.chunks_exact(4).map(stroke).collect()
+}
+
+/// Draws inside the corners.
+fn marks(points: &Array, [x0, x1, y0, y1]: [f64; 4]) -> Mark {
+    let points = points.values();
+    let marks = points.chunks_exact(2).map(|p| (p[0], p[1], 0.0, 0.0));
+    Mark::Points(
+        marks
+            .filter(|p| p.0 > x0 && p.0 < x1 && p.1 > y0 && p.1 < y1)
+            .collect(),
+    )
+}
+
+/// The law of two nodes of a sampler's array, the others summed over, and its draws.
+fn programmed(directory: &RunDirectory, name: &str) -> Option<Figure> {
+    let arrays = directory.arrays(&format!("landscape-{name}.npz"))?;
+    let corners = corners(&arrays)?;
+    let mut plot = Plot::new(name, "x", "y");
+    let known = arrays.get("energy_0").zip(arrays.get("score_0"));
+    if let Some((energy, score)) = known {
+        let (shade, width) = shade(energy, |e| (-e).exp())?;
+        plot.image = Some((grey_png(&shade, width, 0.0, 2.0), corners));
+        plot.contours = strokes(score);
+    }
+    let drawn = marks(arrays.get("points_0")?, corners);
+    plot.series.push(("draws".to_owned(), drawn));
+    plot.width = 420.0;
+    plot.height = 330.0;
+    let caption = match known {
+        Some(_) => {
+            "Shade: the exact density of the two nodes of the plane, all hidden cells summed over. Strokes: its score, from each point the way it pulls. Marks: draws."
+        }
+        None => {
+            "Marks: draws of the two nodes of the plane. The die has no energy whose density could be shaded."
+        }
+    };
+    Some(Figure {
+        name: format!("plane-{name}"),
+        caption: caption.to_owned(),
+        svg: plot.render(),
+    })
 }
 
 fn of(directory: &RunDirectory, name: &str) -> Vec<Figure> {
     let Some(arrays) = directory.arrays(&format!("landscape-{name}.npz")) else {
         return Vec::new();
     };
-    let Some(&[x0, x1, y0, y1]) = arrays.get("box").map(Array::values).as_deref() else {
+    let Some(corners) = corners(&arrays) else {
         return Vec::new();
     };
     let picture = |k: usize| {
@@ -32,32 +103,14 @@ fn of(directory: &RunDirectory, name: &str) -> Vec<Figure> {
             None => (get("curl")?, true),
         };
         let update = *get("update")?.values().first()?;
-        let [ny, nx] = shown.shape()[..] else {
-            return None;
-        };
-        let values = shown.values();
-        let most = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        // First row on top; half black is the densest place, or the strongest curl.
-        let shade: Vec<f64> = (0..nx * ny)
-            .map(|k| values[(ny - 1 - k / nx) * nx + k % nx])
-            .map(|v| if is_drift { v / most } else { (-v).exp() })
-            .collect();
+        let most = shown.values().into_iter().fold(f64::MIN_POSITIVE, f64::max);
+        // Half black is the densest place, or the strongest curl.
+        let (shade, width) = shade(shown, |v| if is_drift { v / most } else { (-v).exp() })?;
         let mut plot = Plot::new(&format!("{name} after {update} updates"), "x", "y");
-        plot.image = Some((grey_png(&shade, nx, 0.0, 2.0), [x0, x1, y0, y1]));
-        let strokes = score.values();
-        plot.contours = strokes
-            .chunks_exact(4)
-            .map(|s| {
-                let size = (s[2] * s[2] + s[3] * s[3]).sqrt();
-                let length = STROKE * (size / 8.0).tanh() / size.max(1e-12);
-                [(s[0], s[1]), (s[0] - length * s[2], s[1] - length * s[3])]
-            })
-            .collect();
-        let points = points.values();
-        let marks = points.chunks_exact(2).map(|p| (p[0], p[1], 0.0, 0.0));
-        let inside = marks.filter(|p| p.0 > x0 && p.0 < x1 && p.1 > y0 && p.1 < y1);
+        plot.image = Some((grey_png(&shade, width, 0.0, 2.0), corners));
+        plot.contours = strokes(score);
         plot.series
-            .push(("draws".to_owned(), Mark::Points(inside.collect())));
+            .push(("draws".to_owned(), marks(points, corners)));
         plot.width = 420.0;
         plot.height = 330.0;
         Some(Figure {

@@ -44,6 +44,7 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             "exact TV",
             "exact KL",
             "log-likelihood, test rows",
+            "KL from the data's law",
             "energy?",
         ]
         .map(str::to_owned)
@@ -68,6 +69,7 @@ fn program(run: &RunRecord) -> Vec<Vec<String>> {
             p.likelihood
                 .and_then(|l| l.test)
                 .map_or_else(|| "-".to_owned(), |m| with_error(&m)),
+            optional(p.likelihood.and_then(|l| l.data_kl)),
             if p.no_energy_because.is_empty() {
                 "yes".to_owned()
             } else {

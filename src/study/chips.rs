@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::held::Held;
+use super::moons;
 use crate::data::{self, Columns, Dataset};
 use crate::diagnostics::Reading;
 use crate::dynamics::streams::chain_rng;
@@ -9,7 +10,7 @@ use crate::dynamics::{NormalBits, Origin};
 use crate::energy::{Domain, Model};
 use crate::error::{Error, Result};
 use crate::experiment::{
-    Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model, read_graph,
+    Data, Digital, Experiment, Hardware, Initial, MomentEntry, ScaleKey, build_model, read_graph,
 };
 use crate::hardware::card::card;
 use crate::hardware::{
@@ -86,6 +87,36 @@ fn load_card(experiment: &Experiment, hardware: &Hardware) -> Result<Card> {
     Ok(found)
 }
 
+/// The rows that `[data]` names.
+fn load_data(experiment: &Experiment, source: &Data) -> Result<Dataset> {
+    let source = match source {
+        Data::Moons(nodes) => return Ok(moons::rows(nodes, experiment.seed)),
+        Data::File(source) => source,
+    };
+    let test = source
+        .test_rows
+        .as_ref()
+        .map(|f| data::read_indices(&experiment.path(f)))
+        .transpose()?;
+    let train = experiment.train.as_ref();
+    let is_restricted = train.is_some_and(|t| t.rbm.is_some());
+    let columns = Columns {
+        pixels: source.pixels.0..source.pixels.1,
+        label: source.label,
+        // Restricted machines learn the density of the pictures alone.
+        classes: if is_restricted { 0 } else { source.classes },
+        scale: source.scale,
+        threshold: source.threshold,
+    };
+    let loaded = data::load(&experiment.path(&source.file), &columns, test)?;
+    match source.components {
+        Some(count) => loaded
+            .with_components(count)
+            .map_err(|e| e.in_file(&experiment.file)),
+        None => Ok(loaded),
+    }
+}
+
 /// An unstable step, said of the key it came from.
 fn as_plan(error: Error) -> Error {
     match error {
@@ -124,30 +155,7 @@ impl Prepared {
         let file = experiment.file.clone();
         let dataset = match &experiment.data {
             None => None,
-            Some(source) => {
-                let test = source
-                    .test_rows
-                    .as_ref()
-                    .map(|f| data::read_indices(&experiment.path(f)))
-                    .transpose()?;
-                let train = experiment.train.as_ref();
-                let is_restricted = train.is_some_and(|t| t.rbm.is_some());
-                let columns = Columns {
-                    pixels: source.pixels.0..source.pixels.1,
-                    label: source.label,
-                    // Restricted machines learn the density of the pictures alone.
-                    classes: if is_restricted { 0 } else { source.classes },
-                    scale: source.scale,
-                    threshold: source.threshold,
-                };
-                let loaded = data::load(&experiment.path(&source.file), &columns, test)?;
-                Some(match source.components {
-                    Some(count) => loaded
-                        .with_components(count)
-                        .map_err(|e| e.in_file(&experiment.file))?,
-                    None => loaded,
-                })
-            }
+            Some(source) => Some(load_data(&experiment, source)?),
         };
         let model = build_model(&experiment, dataset.as_ref())?;
         let held =
@@ -222,6 +230,7 @@ impl Prepared {
             dies,
             held,
         };
+        super::exactly::check(&prepared).map_err(|e| e.in_file(&file))?;
         super::rbm::check(&prepared).map_err(|e| e.in_file(&file))?;
         prepared.check().map_err(|e| as_plan(e).in_file(&file))?;
         Ok(prepared)
@@ -313,11 +322,10 @@ impl Prepared {
                     "an energy of kind soft_spin, ising or rbm to train on data",
                 ));
             }
-            let binary = self
-                .experiment
-                .data
-                .as_ref()
-                .is_none_or(|d| d.threshold.is_some());
+            let binary = match &self.experiment.data {
+                Some(Data::File(file)) => file.threshold.is_some(),
+                _ => true,
+            };
             if matches!(self.model, Model::Ising(_)) && !binary {
                 let expected = "a threshold: spins learn from data that are -1 and 1";
                 return Err(Error::invalid("data.threshold", "nothing", expected));

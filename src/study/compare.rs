@@ -130,16 +130,17 @@ fn trained_model(
     session: &Session,
     record: &mut RunRecord,
 ) -> Result<Model> {
-    let mut model = prepared.model.clone();
     let Some(train) = &prepared.experiment.train else {
-        return Ok(model);
+        return Ok(prepared.model.clone());
     };
-    let (parameters, training) = if train.rbm.is_some() {
-        super::rbm::learn(prepared, directory, session, record)?
+    let (model, training) = if train.rbm.is_some() {
+        let (parameters, training) = super::rbm::learn(prepared, directory, session, record)?;
+        let mut model = prepared.model.clone();
+        model.set_parameters(&parameters)?;
+        (model, training)
     } else {
         learn(prepared, directory, session)?
     };
-    model.set_parameters(&parameters)?;
     write_parameters(&model, prepared, directory)?;
     record.training = Some(training);
     Ok(model)

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{fraction, quantile};
 use crate::experiment::Compare;
-use crate::record::{Chart, DiceRecord, Fraction, Metric, RunRecord, Series, Spread};
+use crate::record::{Chart, DiceRecord, Fraction, Metric, ProgramRecord, RunRecord, Series, Spread};
 use std::collections::BTreeMap;
 
 /// One minus the coverage of a yield's interval.
@@ -60,6 +60,23 @@ pub(super) fn spread(values: Vec<f64>, range: Option<Range>) -> Option<Spread> {
     })
 }
 
+/// How well a programmed chip, the ideal one too, holds the data.
+pub(super) fn held_data(program: &ProgramRecord) -> Row {
+    let held = program.likelihood.as_ref();
+    let metrics = [
+        ("train_log_likelihood", held.map(|l| l.train.value)),
+        (
+            "test_log_likelihood",
+            held.and_then(|l| l.test).map(|m| m.value),
+        ),
+        ("data_kl", held.and_then(|l| l.data_kl)),
+    ];
+    let known = metrics.into_iter();
+    known
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+}
+
 /// The metrics of each die: its samples', its comparison with the reference, and the exact distances of its program.
 pub(super) fn rows(record: &RunRecord) -> Vec<Row> {
     let is_die = |name: &str| name.starts_with("analog-die-");
@@ -69,15 +86,9 @@ pub(super) fn rows(record: &RunRecord) -> Vec<Row> {
         let row = rows.entry(&program.sampler).or_default();
         order.push(program.sampler.as_str());
         let left = program.calibration.as_ref();
-        let held = program.likelihood.as_ref();
         for (name, value) in [
             ("exact_tv", program.exact_tv),
             ("exact_kl", program.exact_kl),
-            ("train_log_likelihood", held.map(|l| l.train.value)),
-            (
-                "test_log_likelihood",
-                held.and_then(|l| l.test).map(|m| m.value),
-            ),
             ("residual_logit", left.and_then(|c| c.residual_logit)),
             (
                 "residual_probability",
@@ -86,6 +97,7 @@ pub(super) fn rows(record: &RunRecord) -> Vec<Row> {
         ] {
             row.extend(value.map(|v| (name.to_owned(), v)));
         }
+        row.extend(held_data(program));
     }
     for sampler in record.samplers.iter().filter(|s| is_die(&s.name)) {
         let values = sampler.metrics.iter().map(|(k, m)| (k.clone(), m.value));

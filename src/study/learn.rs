@@ -4,11 +4,12 @@ use super::Session;
 use super::checkpoint::Checkpoints;
 use super::chips::{Prepared, TRAINING};
 use super::coupling_check::compare_couplings;
+use super::exactly;
 use crate::data::Dataset;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
-use crate::experiment::{Digital, Train};
+use crate::experiment::{Digital, MEASURED, Train};
 use crate::record::{CouplingCheck, RunDirectory, TrainingPoint, TrainingRecord};
 use crate::sampler::{Cost, Horizon, Sampler};
 use crate::training::{Checkpoint, Conditional, Settings, Trainer};
@@ -16,10 +17,8 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-/// Standard deviation of the visible–hidden couplings at the start, which breaks the symmetry between hidden nodes.
-const START_SPREAD: f64 = 0.05;
 /// Points kept of the training curve.
-const CURVE_POINTS: u64 = 150;
+pub(super) const CURVE_POINTS: u64 = 150;
 
 /// What is saved to continue a training run.
 #[derive(Serialize, Deserialize)]
@@ -33,14 +32,14 @@ struct Saved {
 }
 
 /// The start: fields zero, visible–hidden couplings small and random, the rest zero.
-fn start(prepared: &Prepared, data: &Dataset) -> Parameters {
+pub(super) fn start(prepared: &Prepared, (train, data): (&Train, &Dataset)) -> Parameters {
     let mut parameters = prepared.model.parameters();
     let mut rng = chain_rng(prepared.experiment.seed, TRAINING, u64::MAX);
     let visible = data.labels.end;
     for (value, &(i, j)) in parameters.couplings.iter_mut().zip(edges(&prepared.model)) {
         if i < visible && j >= visible {
             let z: f64 = StandardNormal.sample(&mut rng);
-            *value = START_SPREAD * z;
+            *value = train.start_spread * z;
         }
     }
     parameters
@@ -116,6 +115,7 @@ fn settings(
     };
     Settings {
         method: train.method,
+        restart: train.restart,
         positive: horizon(&train.positive),
         negative: horizon(&train.negative),
         conditional: train.conditional.as_ref().map(|c| Conditional {
@@ -137,12 +137,12 @@ fn settings(
     }
 }
 
-/// Trains as the experiment says; returns the learned parameters and the record. Continues from the directory's checkpoint.
+/// Trains as the experiment says; returns the learned energy and the record. Continues from the directory's checkpoint.
 pub(super) fn learn(
     prepared: &Prepared,
     directory: &RunDirectory,
     session: &Session,
-) -> Result<(Parameters, TrainingRecord)> {
+) -> Result<(Model, TrainingRecord)> {
     let (Some(train), Some(data)) = (&prepared.experiment.train, &prepared.dataset) else {
         return Err(Error::invalid(
             "train",
@@ -150,20 +150,26 @@ pub(super) fn learn(
             "sections [train] and [data]",
         ));
     };
+    if !train.method.samples() {
+        return exactly::learn(prepared, (train, data), directory, session);
+    }
     let began = Instant::now();
     let (mut sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
     let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
     let settings = settings(prepared, train, data, analog, prepared.experiment.seed);
-    let mut trainer = Trainer::new(
-        settings,
-        rows,
-        edges(&prepared.model),
-        start(prepared, data),
-    )?;
+    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
+    let kept = checkpoints.kept::<Saved>()?;
+    let from = match &kept {
+        Some(saved) => saved.trainer.parameters.clone(),
+        None => exactly::begin(prepared, (train, data), session)?,
+    };
+    let mut trainer = Trainer::new(settings, rows, edges(&prepared.model), from)?;
+    if train.temperature == MEASURED {
+        trainer = trainer.measuring_temperature(&prepared.model);
+    }
     let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
     let mut saturated = 0.0;
-    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
-    if let Some(saved) = checkpoints.kept::<Saved>()? {
+    if let Some(saved) = kept {
         trainer.resume(saved.trainer, &mut *sampler)?;
         (curve, total, earlier) = (saved.curve, saved.total, saved.wall);
         saturated = saved.saturated;
@@ -196,6 +202,8 @@ pub(super) fn learn(
                 energy_gap: report.energy_gap,
                 moment_error: report.moment_error,
                 accuracy: None,
+                log_likelihood: None,
+                temperature: report.temperature,
                 device_seconds: total.device_seconds,
                 cost: total,
             });
@@ -218,7 +226,9 @@ pub(super) fn learn(
         coupling_check: None,
         saturated_readings: train.local_rule.map(|_| saturated / train.updates as f64),
     };
-    Ok((trainer.parameters().clone(), record))
+    let mut model = prepared.model.clone();
+    model.set_parameters(trainer.parameters())?;
+    Ok((model, record))
 }
 
 fn save(
@@ -243,7 +253,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
     let (Some(train), Some(data)) = (&prepared.experiment.train, &prepared.dataset) else {
         return Ok(None);
     };
-    if prepared.dies.is_empty() || train.rbm.is_some() {
+    if prepared.dies.is_empty() || train.rbm.is_some() || !train.method.samples() {
         return Ok(None);
     }
     let check = &train.cross_check;
@@ -263,7 +273,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
                 settings,
                 rows.clone(),
                 edges(&prepared.model),
-                start(prepared, data),
+                start(prepared, (train, data)),
             )?;
             for _ in 0..check.updates {
                 trainer.step(&mut *sampler)?;

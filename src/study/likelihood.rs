@@ -2,8 +2,13 @@
 
 use super::chips::Prepared;
 use super::measure::mean_over_chains;
+use super::moons::{PlaneMarginal, Truth, judging};
+use crate::data::{Dataset, MoonNodes};
 use crate::hardware::Programmed;
 use crate::record::{LikelihoodRecord, Metric};
+
+/// Share of a law at the edge of the box that it is judged in, beyond which the box does not hold it.
+const MOST_BORDER: f64 = 1e-6;
 
 /// Mean ln p of rows of ±1 under a law of their spins (bit i set where s_i = +1), in nats, with the standard error over rows.
 fn mean_log(law: &[f64], rows: impl Iterator<Item = impl AsRef<[f64]>>) -> Metric {
@@ -15,21 +20,66 @@ fn mean_log(law: &[f64], rows: impl Iterator<Item = impl AsRef<[f64]>>) -> Metri
     mean_over_chains(&each, each.len())
 }
 
-/// Of the experiment's training and test rows; `None` where there are none, or the law is out of reach.
-pub(super) fn likelihood(prepared: &Prepared, chip: &Programmed) -> Option<LikelihoodRecord> {
-    prepared.experiment.train.as_ref()?;
-    let data = prepared.dataset.as_ref()?;
-    let law = chip.visible_law(data.labels.end)?;
-    let of = |which: &[usize]| {
-        let found =
-            (!which.is_empty()).then(|| mean_log(&law, which.iter().map(|&r| &data.rows[r])));
-        // A state whose probability is no double has a likelihood that no record can hold.
-        found.filter(|m| m.value.is_finite())
-    };
-    Some(LikelihoodRecord {
-        train: of(&data.train)?,
-        test: of(&data.test),
-    })
+/// What a chip's law is held against.
+pub(super) enum Judge<'a> {
+    /// Rows of spins.
+    Spins(&'a Dataset),
+    /// Points of two moons, and the density that they come from.
+    Moons(&'a Dataset, MoonNodes, Box<Truth>),
+}
+
+impl<'a> Judge<'a> {
+    /// The judge of an experiment that trains; `None` where it does not, or where no law is in reach.
+    pub fn new(prepared: &'a Prepared) -> Option<Self> {
+        prepared.experiment.train.as_ref()?;
+        let data = prepared.dataset.as_ref()?;
+        if let Some(nodes) = data.moons {
+            let truth = Box::new(Truth::new(nodes.moons.noise));
+            return Some(Judge::Moons(data, nodes, truth));
+        }
+        prepared.model.discrete().map(|_| Judge::Spins(data))
+    }
+
+    /// Log-likelihoods of the experiment's rows under the law that `chip` settles in; `None` where it is out of reach.
+    pub fn of(&self, chip: &Programmed) -> Option<LikelihoodRecord> {
+        match self {
+            Judge::Spins(data) => {
+                let law = chip.visible_law(data.labels.end)?;
+                let of = |which: &[usize]| {
+                    let found = (!which.is_empty())
+                        .then(|| mean_log(&law, which.iter().map(|&r| &data.rows[r])));
+                    // A state whose probability is no double has a likelihood that no record can hold.
+                    found.filter(|m| m.value.is_finite())
+                };
+                Some(LikelihoodRecord {
+                    train: of(&data.train)?,
+                    test: of(&data.test),
+                    data_kl: None,
+                })
+            }
+            Judge::Moons(data, nodes, truth) => {
+                let (energy, shifts) = chip.shifted_energy()?;
+                let own = PlaneMarginal::new(*nodes, &energy, [shifts[0], shifts[1]]).ok()?;
+                let law = judging().law_of(|point| own.value(point));
+                if law.border > MOST_BORDER {
+                    return None;
+                }
+                let of = |which: &[usize]| {
+                    let log = |&r: &usize| {
+                        let row = &data.rows[r];
+                        -own.value(nodes.to_plane([row[0], row[1]])) - law.log_z
+                    };
+                    let each: Vec<f64> = which.iter().map(log).collect();
+                    mean_over_chains(&each, each.len())
+                };
+                Some(LikelihoodRecord {
+                    train: of(&data.train),
+                    test: (!data.test.is_empty()).then(|| of(&data.test)),
+                    data_kl: Some(law.divergence_from(&truth.density)),
+                })
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -107,9 +107,10 @@ impl<'a> Problem<'a> {
                 Method::Pcd => NegativePhase::Pcd {
                     sweeps: rbm.sweeps,
                     chains: rbm.chains,
-                    restart: rbm.restart,
+                    restart: self.train.restart,
                 },
-                Method::Mle => NegativePhase::Exact,
+                // The file's reader admits no other method here.
+                _ => NegativePhase::Exact,
             },
             batch: self.train.batch,
             optimiser: self.train.optimiser,
@@ -128,7 +129,7 @@ impl<'a> Problem<'a> {
         let start = Rbm::start(
             &self.rows,
             self.train.hidden,
-            self.rbm.start_spread,
+            self.train.start_spread,
             &mut rng,
         )?;
         RbmTrainer::new(self.settings(repeat), &self.rows, &start)

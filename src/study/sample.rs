@@ -3,11 +3,13 @@
 use super::Session;
 use super::accuracy::Path;
 use super::chips::Prepared;
-use super::likelihood::likelihood;
+use super::likelihood::Judge;
 use super::linear_algebra;
 use super::measure::Measured;
+use super::moons::{self, PlaneMarginal};
 use super::reference::{Reference, state_index};
 use super::stream;
+use crate::data::MoonNodes;
 use crate::diagnostics;
 use crate::energy::{Domain, Model, Parametric};
 use crate::error::Result;
@@ -262,6 +264,13 @@ impl Prepared {
             arrays.push(("domain", Array::f64(&[s.nodes], domain.collect())));
         }
         directory.write_arrays(&format!("samples-{name}.npz"), &arrays)?;
+        if let Some(nodes) = self.dataset.as_ref().and_then(|d| d.moons) {
+            let law = self.law_of_plane(&outcome.contender, model, &nodes)?;
+            let picture = moons::picture(&nodes, law.as_ref(), s);
+            directory.write_arrays(&format!("landscape-{name}.npz"), &picture)?;
+            let distances = moons::distances(&nodes, s, self.experiment.seed);
+            outcome.record.metrics.extend(distances);
+        }
         if self.experiment.plan.record == "both" {
             let clamp = self.clamp(s.chains);
             let held = clamp.as_ref().map_or(&[][..], |c| &c.nodes);
@@ -270,6 +279,22 @@ impl Prepared {
         }
         outcome.record.wall_seconds = began.elapsed().as_secs_f64();
         Ok(outcome)
+    }
+
+    /// The law of the plane that a sampler draws from, where it is known.
+    fn law_of_plane(
+        &self,
+        contender: &Contender,
+        model: &Model,
+        nodes: &MoonNodes,
+    ) -> Result<Option<PlaneMarginal>> {
+        let energy = match (contender, model) {
+            (Contender::Chip(k), _) => self.program(&self.dies[*k], model)?.shifted_energy(),
+            (_, Model::SoftSpin(energy)) => Some((energy.clone(), vec![0.0; 2])),
+            _ => None,
+        };
+        let law = energy.map(|(e, o)| PlaneMarginal::new(*nodes, &e, [o[0], o[1]]));
+        Ok(law.and_then(Result::ok))
     }
 
     /// What a Gaussian's draws say of A⁻¹b, A⁻¹ and log det A; for chips beside the errors that the law allows.
@@ -499,6 +524,7 @@ fn steps_estimate(phase: &Phase, sampler: &dyn Sampler, prepared: &Prepared) -> 
 
 /// How each die was programmed.
 pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<ProgramRecord>> {
+    let judge = Judge::new(prepared);
     prepared
         .dies
         .iter()
@@ -518,7 +544,7 @@ pub(super) fn program_records(prepared: &Prepared, model: &Model) -> Result<Vec<
                 excess_noise_share: report.excess_noise_share,
                 exact_tv: report.divergence.and_then(|d| d.tv),
                 exact_kl: report.divergence.map(|d| d.kl),
-                likelihood: likelihood(prepared, &programmed),
+                likelihood: judge.as_ref().and_then(|judge| judge.of(&programmed)),
                 entropy_production: report.entropy_production,
                 no_energy_because: report.no_energy_because,
                 nonidealities: report.nonidealities,

@@ -2,7 +2,8 @@
 
 use super::local_rule::{LocalRule, Readings};
 use super::optimiser::{Optimiser, OptimiserKind, falling};
-use crate::energy::Parameters;
+use super::thermometer::{Heat, Thermometer};
+use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
 use crate::sampler::{ChainState, Clamp, Cost, Horizon, Phase, Sampler};
 use nalgebra::DMatrix;
@@ -10,16 +11,27 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
-/// Where the free phase starts.
+/// How couplings are learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// At the end of the clamped phase.
+    /// Free phases that start at the end of the clamped one.
     Cd,
-    /// Where the free phase of the last update ended.
+    /// Free phases that start where that of the last update ended.
     Pcd,
-    /// Nowhere: the free averages are exact. Restricted Boltzmann machines only ([`super::rbm`]).
+    /// No phases: all averages are exact ([`super::LikelihoodTrainer`], [`super::rbm`]).
     Mle,
+    /// At once, by [`super::match_scores`].
+    ScoreMatching,
+    /// At once, by [`super::PseudoLikelihood`].
+    PseudoLikelihood,
+}
+
+impl Method {
+    /// Whether a sampler is trained through.
+    pub fn samples(self) -> bool {
+        matches!(self, Method::Cd | Method::Pcd)
+    }
 }
 
 /// The second free phase, with part of the visible nodes clamped to the data.
@@ -36,6 +48,8 @@ pub struct Conditional {
 pub struct Settings {
     /// CD or PCD.
     pub method: Method,
+    /// PCD: probability that a free chain begins an update at the data.
+    pub restart: f64,
     /// Length of the clamped phase.
     pub positive: Horizon,
     /// Length of the free phases.
@@ -72,6 +86,8 @@ pub struct StepReport {
     pub moment_error: f64,
     /// Share of this update's readings that saturated, where a local rule reads them.
     pub saturated: Option<f64>,
+    /// T as measured so far, where it is.
+    pub temperature: Option<f64>,
     /// Device time and joules of this update.
     pub cost: Cost,
 }
@@ -88,6 +104,7 @@ pub struct Checkpoint {
     free: Vec<f64>,
     hidden: Vec<f64>,
     conditional: Vec<f64>,
+    heat: Option<Heat>,
     sampler: ChainState,
 }
 
@@ -109,6 +126,8 @@ pub struct Trainer {
     hidden: Vec<f64>,
     /// Free part of each data row where its last conditional phase ended (PCD).
     conditional: Vec<f64>,
+    /// Reads the temperature that the sampler samples at.
+    thermometer: Option<Thermometer>,
 }
 
 /// ⟨x_i⟩ and ⟨x_i x_j⟩ on the edges, over chains.
@@ -153,9 +172,10 @@ impl Trainer {
                 expected,
             ));
         }
-        if settings.method == Method::Mle {
-            let expected = "cd or pcd: exact free averages need a restricted Boltzmann machine";
-            return Err(Error::invalid("train.method", "\"mle\"", expected));
+        if !settings.method.samples() {
+            let value = format!("{:?}", settings.method);
+            let expected = "cd or pcd: other methods need no sampler";
+            return Err(Error::invalid("train.method", value, expected));
         }
         if !(settings.learning_rate > 0.0 && settings.learning_rate.is_finite()) {
             return Err(Error::invalid(
@@ -163,6 +183,10 @@ impl Trainer {
                 settings.learning_rate,
                 "a positive number",
             ));
+        }
+        if !(0.0..=1.0).contains(&settings.restart) {
+            let expected = "a number from 0 to 1";
+            return Err(Error::invalid("train.restart", settings.restart, expected));
         }
         if let Some(rule) = &settings.local_rule {
             rule.check()?;
@@ -174,6 +198,7 @@ impl Trainer {
             hidden: vec![0.0; rows.len() * (nodes - visible)],
             conditional: Vec::new(),
             free: Vec::new(),
+            thermometer: None,
             update: 0,
             edges: edges.to_vec(),
             parameters: start,
@@ -182,6 +207,14 @@ impl Trainer {
             rows,
             settings,
         })
+    }
+
+    /// Measures the sampler's temperature T off the free phases, with energies of `model`'s family, and steps what it holds, θ/T,
+    /// where it would step θ. An ideal sampler has T = 1.
+    #[must_use]
+    pub fn measuring_temperature(mut self, model: &Model) -> Self {
+        self.thermometer = Some(Thermometer::new(model));
+        self
     }
 
     /// θ now.
@@ -204,6 +237,7 @@ impl Trainer {
             free: self.free.clone(),
             hidden: self.hidden.clone(),
             conditional: self.conditional.clone(),
+            heat: self.thermometer.as_ref().map(|t| t.heat),
             sampler: sampler.state(),
         }
     }
@@ -230,6 +264,9 @@ impl Trainer {
         self.free = checkpoint.free;
         self.hidden = checkpoint.hidden;
         self.conditional = checkpoint.conditional;
+        if let (Some(thermometer), Some(heat)) = (&mut self.thermometer, checkpoint.heat) {
+            thermometer.heat = heat;
+        }
         Ok(())
     }
 
@@ -273,23 +310,31 @@ impl Trainer {
         let positive = readings.take(rule.as_ref(), positive);
 
         // Free phase.
-        let from = if self.settings.method == Method::Pcd && !self.free.is_empty() {
-            &self.free
-        } else {
-            &clamped
-        };
+        let persistent = self.settings.method == Method::Pcd && !self.free.is_empty();
+        let mut from = clamped.clone();
+        if persistent {
+            let restart = self.settings.restart;
+            for (chain, kept) in from.chunks_mut(nodes).zip(self.free.chunks(nodes)) {
+                if restart == 0.0 || self.rng.random::<f64>() >= restart {
+                    chain.copy_from_slice(kept);
+                }
+            }
+        }
         let free = self.phase(
             sampler,
-            &from.clone(),
+            &from,
             self.settings.negative,
             Vec::new(),
             &mut cost,
         )?;
+        if let Some(thermometer) = &mut self.thermometer {
+            thermometer.read(&self.parameters, &free)?;
+        }
         let negative = statistics(&free, nodes, &self.edges);
         let negative = readings.take(rule.as_ref(), negative);
         self.free = free;
 
-        let mut gradient: Vec<f64> = difference(&positive, &negative);
+        let mut gradient: Vec<f64> = positive.minus(&negative);
         if let Some(conditional) = self.settings.conditional.clone() {
             let mut start = clamped.clone();
             let rest: Vec<usize> = (0..nodes)
@@ -323,19 +368,17 @@ impl Trainer {
             }
             let given = statistics(&end, nodes, &self.edges);
             let given = readings.take(rule.as_ref(), given);
-            for (g, d) in gradient.iter_mut().zip(difference(&positive, &given)) {
+            for (g, d) in gradient.iter_mut().zip(positive.minus(&given)) {
                 *g += conditional.weight * d;
             }
         }
-        let gap = difference(&positive, &negative);
-        let theta: Vec<f64> = self
-            .parameters
-            .fields
-            .iter()
-            .chain(&self.parameters.couplings)
-            .copied()
-            .collect();
+        let gap = positive.minus(&negative);
+        let theta = self.parameters.to_vec();
         let energy_gap = theta.iter().zip(&gap).map(|(t, g)| t * g).sum();
+        let temperature = self.thermometer.as_ref().map(|t| t.heat.temperature());
+        for g in &mut gradient {
+            *g *= temperature.unwrap_or(1.0);
+        }
         for (g, t) in gradient[nodes..].iter_mut().zip(&theta[nodes..]) {
             *g -= self.settings.weight_decay * t;
         }
@@ -373,6 +416,7 @@ impl Trainer {
             energy_gap,
             moment_error,
             saturated: readings.share(),
+            temperature,
             cost,
         })
     }
@@ -404,14 +448,4 @@ impl Trainer {
         // What was read, not what the device holds: training sees the chip through its readout.
         Ok(run.samples.x.iter().map(|&v| f64::from(v)).collect())
     }
-}
-
-/// (fields, couplings) of a − b.
-fn difference(a: &Parameters, b: &Parameters) -> Vec<f64> {
-    a.fields
-        .iter()
-        .chain(&a.couplings)
-        .zip(b.fields.iter().chain(&b.couplings))
-        .map(|(a, b)| a - b)
-        .collect()
 }

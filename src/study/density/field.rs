@@ -2,9 +2,10 @@
 //! the moons' own score.
 
 use super::identity::{Identity, of_scores};
+use super::super::moons::{largest_mmd, sliced};
 use super::{
     CURVE, JUDGE, POINTS, SHOWN, START, Session, Snapshot, Trained, Truth, columns, data_of,
-    largest_mmd, processor_seconds, settings_of, sizes_of, sliced,
+    processor_seconds, settings_of, sizes_of,
 };
 use crate::dynamics::streams::chain_rng;
 use crate::energy::DriftField;

@@ -1,7 +1,6 @@
 //! Two moons by every objective: each method trained `repeats` times from its own seed, judged against the exact density.
 //!
-//! KL(p‖model) and log Z are sums over a grid, sliced Wasserstein (W1, 200 directions) and MMD² compare 2000 independent
-//! draws of the learned law with 2000 equispaced ones of the true law; their floors compare two sets of true draws.
+//! How a learned law is judged is said in `study/moons.rs`.
 
 mod field;
 mod identity;
@@ -14,46 +13,28 @@ use self::identity::{Identity, of_scores};
 use self::one_step::{OneStep, one_step};
 use super::Session;
 use super::checkpoint::Checkpoints;
-use crate::data::TwoMoons;
-use crate::diagnostics::{Cut, Draws, mmd_at, wasserstein};
+use super::moons::{DATA, JUDGE, POINTS, SHOWN, Truth, floors, judging, over_repeats, points};
 use crate::dynamics::Generator;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::Network;
 use crate::error::{Error, Result};
 use crate::experiment::{DensityExperiment, NoiseKey};
 use crate::record::{
-    Array, Chart, EnergyLedger, Established, Metric, RunDirectory, RunRecord, SamplerRecord, Seeds,
+    Array, Chart, EnergyLedger, Established, RunDirectory, RunRecord, SamplerRecord, Seeds,
     Series, Stages, Verdict,
 };
 use crate::training::density::{
-    DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid, PlaneLaw,
+    DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid,
 };
 use nalgebra::{DMatrix, DVector};
 use progress::Progress;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::f64::consts::PI;
 use std::time::Instant;
 
 /// Domains of the random numbers.
-const DATA: u64 = 0x600;
 const START: u64 = 0x601;
-const JUDGE: u64 = 0x602;
-/// Points compared.
-const POINTS: usize = 2000;
-/// Directions of the sliced distance.
-const DIRECTIONS: usize = 200;
-/// Spacing of the grid on which the law is judged.
-const SPACING: f64 = 0.0125;
-/// What figures show.
-const SHOWN: PlaneGrid = PlaneGrid {
-    x: (-1.75, 2.75),
-    y: (-1.25, 1.75),
-    cells: (150, 100),
-};
-/// Bandwidths of MMD², in the units of x: from the noise to the size of a moon.
-const BANDWIDTHS: [f64; 4] = [0.05, 0.15, 0.5, 1.5];
 /// Share of cut forces above which the negative phase is not trusted.
 const MOST_CLIPPED: f64 = 0.05;
 /// Points kept of a learning curve.
@@ -96,83 +77,6 @@ fn processor_seconds() -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-fn sliced(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
-    let shadow = |points: &[[f64; 2]], angle: f64| -> Vec<f64> {
-        let (sin, cos) = angle.sin_cos();
-        points.iter().map(|[x, y]| cos * x + sin * y).collect()
-    };
-    let at = |k: usize| {
-        let angle = PI * (k as f64 + 0.5) / DIRECTIONS as f64;
-        wasserstein(&shadow(a, angle), &shadow(b, angle))
-    };
-    (0..DIRECTIONS).map(at).sum::<f64>() / DIRECTIONS as f64
-}
-
-/// The largest MMD² over bandwidths.
-fn largest_mmd(a: &[[f64; 2]], b: &[[f64; 2]], seed: u64) -> f64 {
-    let (a, b) = (a.as_flattened(), b.as_flattened());
-    let draws = |x| Draws {
-        x,
-        chains: POINTS,
-        draws: 1,
-        nodes: 2,
-    };
-    let cut = Cut {
-        points: POINTS / 2,
-        replicates: 1,
-        seed,
-        ..Cut::default()
-    };
-    let each = mmd_at(draws(a), draws(b), &BANDWIDTHS, &cut).map_or(Vec::new(), |m| m.each);
-    each.iter()
-        .map(|t| t.value)
-        .fold(f64::NEG_INFINITY, f64::max)
-}
-
-/// Where the law is judged.
-fn judging() -> PlaneGrid {
-    PlaneGrid::around_moons(SPACING)
-}
-
-/// What the learned law is judged against.
-struct Truth {
-    moons: TwoMoons,
-    density: Vec<f64>,
-}
-
-impl Truth {
-    fn new(noise: f64) -> Self {
-        let moons = TwoMoons { noise };
-        let near = |[x, y]: [f64; 2]| {
-            let reach = 1.0 + 9.0 * noise;
-            (x - 0.5).abs() < 0.5 + reach && (y - 0.25).abs() < reach
-        };
-        let grid = judging();
-        let density = (0..grid.len())
-            .map(|k| grid.centre(k))
-            .map(|p| if near(p) { moons.density(p) } else { 0.0 })
-            .collect();
-        Truth { moons, density }
-    }
-
-    fn judge(
-        &self,
-        law: &PlaneLaw,
-        rng: &mut impl Rng,
-        seed: u64,
-    ) -> (BTreeMap<String, f64>, Vec<[f64; 2]>) {
-        let draws = law.sample(POINTS, rng);
-        let truth = self.moons.equispaced(POINTS, rng);
-        let metrics = BTreeMap::from([
-            ("kl".to_owned(), law.divergence_from(&self.density)),
-            ("log_z".to_owned(), law.log_z),
-            ("sliced_wasserstein".to_owned(), sliced(&draws, &truth)),
-            ("mmd2".to_owned(), largest_mmd(&draws, &truth, seed)),
-        ]);
-        (metrics, draws)
-    }
-}
-
 fn columns(points: &[[f64; 2]]) -> DMatrix<f32> {
     let values = points.iter().flatten().map(|&v| v as f32);
     DMatrix::from_iterator(2, points.len(), values)
@@ -204,12 +108,7 @@ fn snapshot(network: &Network<f64>, update: u64, draws: &[[f64; 2]]) -> Snapshot
 /// What is learned from, and its mean.
 fn data_of(experiment: &DensityExperiment, truth: &Truth, seed: u64) -> (DMatrix<f32>, Vec<f64>) {
     let mut rng = chain_rng(seed, DATA, 0);
-    let (moons, count) = (truth.moons, experiment.data.count);
-    let points = if experiment.data.equispaced {
-        moons.equispaced(count, &mut rng)
-    } else {
-        moons.sample(count, &mut rng)
-    };
+    let points = points(&truth.moons, &experiment.data, &mut rng);
     let data = columns(&points);
     let centre = data.column_mean().iter().map(|&v| f64::from(v)).collect();
     (data, centre)
@@ -374,17 +273,6 @@ fn learn(
     Ok(trained)
 }
 
-/// Mean over repeats with its standard error (none for one repeat).
-fn over_repeats(values: &[f64]) -> Metric {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-    Metric {
-        value: mean,
-        se: (values.len() > 1).then(|| (square / (n - 1.0) / n).sqrt()),
-    }
-}
-
 fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
     let stable: Vec<&Trained> = runs.iter().filter(|r| r.diverged.is_none()).collect();
     let mut metrics = BTreeMap::new();
@@ -431,28 +319,10 @@ fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
 
 /// Two sets of true draws, judged as learned ones are.
 fn floor(truth: &Truth, seed: u64) -> SamplerRecord {
-    let mut rng = chain_rng(seed, JUDGE, u64::MAX);
-    let (mut distances, mut discrepancies) = (Vec::new(), Vec::new());
-    for k in 0..10 {
-        let a = truth.moons.sample(POINTS, &mut rng);
-        let b = truth.moons.equispaced(POINTS, &mut rng);
-        distances.push(sliced(&a, &b));
-        discrepancies.push(largest_mmd(&a, &b, seed.wrapping_add(k)));
-    }
     let mut record = record_of("floor (independent true draws)", &[]);
     record.kind = "exact".to_owned();
     record.facts.clear();
-    record.metrics = BTreeMap::from([
-        ("sliced_wasserstein".to_owned(), over_repeats(&distances)),
-        ("mmd2".to_owned(), over_repeats(&discrepancies)),
-        (
-            "kl".to_owned(),
-            Metric {
-                value: 0.0,
-                se: None,
-            },
-        ),
-    ]);
+    record.metrics = floors(truth, seed);
     record
 }
 

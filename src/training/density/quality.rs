@@ -80,14 +80,27 @@ impl PlaneGrid {
 
     /// A network's law on this grid.
     pub fn law(&self, network: &Network<f32>) -> PlaneLaw {
+        self.law_by_tiles(|places| {
+            let points = DMatrix::from_fn(2, places.len(), |i, c| places[c][i] as f32);
+            let energies = network.energies(&points);
+            energies.into_iter().map(f64::from).collect()
+        })
+    }
+
+    /// The law exp(−E)/Z of any energy on this grid.
+    pub fn law_of(&self, energy: impl Fn([f64; 2]) -> f64 + Sync) -> PlaneLaw {
+        self.law_by_tiles(|places| places.iter().map(|&place| energy(place)).collect())
+    }
+
+    fn law_by_tiles(&self, energies: impl Fn(&[[f64; 2]]) -> Vec<f64> + Sync) -> PlaneLaw {
         let starts: Vec<usize> = (0..self.len()).step_by(TILE).collect();
         let tile = |&start: &usize| {
-            let width = TILE.min(self.len() - start);
-            let points = DMatrix::from_fn(2, width, |i, c| self.centre(start + c)[i] as f32);
-            network.energies(&points)
+            let end = self.len().min(start + TILE);
+            let places: Vec<[f64; 2]> = (start..end).map(|k| self.centre(k)).collect();
+            energies(&places)
         };
-        let tiles: Vec<Vec<f32>> = starts.par_iter().map(tile).collect();
-        let energy: Vec<f64> = tiles.into_iter().flatten().map(f64::from).collect();
+        let tiles: Vec<Vec<f64>> = starts.par_iter().map(tile).collect();
+        let energy = tiles.concat();
         let least = energy.iter().copied().fold(f64::INFINITY, f64::min);
         let sum: f64 = energy.iter().map(|e| (least - e).exp()).sum();
         let edge = |k: usize| {
