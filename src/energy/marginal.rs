@@ -12,8 +12,6 @@ use std::f64::consts::PI;
 
 /// Spacing of a table in u: its error is below 1e-9 for cells of the order of kT.
 const SPACING: f64 = 0.02;
-/// Most entries of a table; wider ranges are spaced more widely.
-const MOST_ENTRIES: usize = 100_000;
 /// Share of a table's range that it covers beyond each end, so that a training's next energies find it as it is.
 const MARGIN: f64 = 0.25;
 /// Points of the integral over h.
@@ -38,13 +36,11 @@ struct Hidden {
     table: usize,
 }
 
-/// ℓ, ℓ′ and ℓ″ of one kind of cell.
+/// ℓ, ℓ′ and ℓ″ of one kind of cell at u = k·[`SPACING`], k from `first` on: what is read does not depend on how far it reaches.
 #[derive(Clone, Debug)]
 struct Table {
     cell: (f64, f64),
-    /// u of the first entry, and the spacing.
-    first: f64,
-    spacing: f64,
+    first: i64,
     entries: Vec<[f64; 3]>,
 }
 
@@ -75,7 +71,11 @@ impl Marginal {
     /// As [`Marginal::new`].
     pub fn renew(&mut self, energy: &SoftSpin) -> Result<()> {
         let visible = self.within.len();
-        let given = energy.couplings.edges().iter().zip(energy.couplings.values());
+        let given = energy
+            .couplings
+            .edges()
+            .iter()
+            .zip(energy.couplings.values());
         let given = given.filter(|(_, value)| **value != 0.0);
         let mut weights = vec![Vec::new(); energy.dim() - visible];
         let mut own = Vec::new();
@@ -167,42 +167,40 @@ impl Table {
     fn empty(cell: (f64, f64)) -> Self {
         Table {
             cell,
-            first: 0.0,
-            spacing: SPACING,
+            first: 0,
             entries: Vec::new(),
         }
     }
 
     /// Computes entries over `low` to `high` and something beyond, unless they are there.
     fn cover(&mut self, (low, high): (f64, f64)) {
-        let last = self.first + self.spacing * (self.entries.len() as f64 - 1.0);
-        let covered = !self.entries.is_empty() && self.first <= low && high <= last;
+        let needed = [(low / SPACING).floor(), (high / SPACING).floor() + 1.0].map(|k| k as i64);
+        let end = self.first + self.entries.len() as i64;
+        let covered = self.first <= needed[0] && needed[1] < end;
         if covered || self.cell.1 == 0.0 || low > high {
             return;
         }
-        let more = MARGIN * (high - low) + SPACING;
-        let (low, high) = (low - more, high + more);
-        let count = ((high - low) / SPACING).ceil().min(MOST_ENTRIES as f64);
-        self.first = low;
-        self.spacing = (high - low) / count;
-        let (cell, spacing) = (self.cell, self.spacing);
-        let entry = |k: usize| integral(cell, low + k as f64 * spacing);
-        self.entries = (0..=count as usize).into_par_iter().map(entry).collect();
+        let more = (MARGIN * (needed[1] - needed[0]) as f64) as i64;
+        self.first = needed[0] - more;
+        let all = self.first..=needed[1] + more;
+        let cell = self.cell;
+        let entry = |k: i64| integral(cell, k as f64 * SPACING);
+        self.entries = all.into_par_iter().map(entry).collect();
     }
 
     /// The entries about u and how far between them it is; `None` outside the table.
     fn around(&self, u: f64) -> Option<(f64, &[[f64; 3]])> {
-        let place = (u - self.first) / self.spacing;
+        let place = u / SPACING;
         let k = place.floor();
-        let inside = k >= 0.0 && k + 1.0 < self.entries.len() as f64;
-        inside.then(|| (place - k, &self.entries[k as usize..k as usize + 2]))
+        let index = usize::try_from(k as i64 - self.first).ok()?;
+        Some((place - k, self.entries.get(index..index + 2)?))
     }
 
     /// ℓ(u).
     fn value(&self, u: f64) -> f64 {
         let (j2, j4) = self.cell;
         match self.around(u) {
-            Some((t, [a, b])) => hermite(t, self.spacing, (a[0], a[1]), (b[0], b[1])),
+            Some((t, [a, b])) => hermite(t, (a[0], a[1]), (b[0], b[1])),
             _ if j4 == 0.0 => u * u / (4.0 * j2) + 0.5 * (PI / j2).ln(),
             _ => integral(self.cell, u)[0],
         }
@@ -212,19 +210,19 @@ impl Table {
     fn mean(&self, u: f64) -> f64 {
         let (j2, j4) = self.cell;
         match self.around(u) {
-            Some((t, [a, b])) => hermite(t, self.spacing, (a[1], a[2]), (b[1], b[2])),
+            Some((t, [a, b])) => hermite(t, (a[1], a[2]), (b[1], b[2])),
             _ if j4 == 0.0 => u / (2.0 * j2),
             _ => integral(self.cell, u)[1],
         }
     }
 }
 
-/// The cubic through two values with their slopes, a fraction t of the way.
-fn hermite(t: f64, spacing: f64, a: (f64, f64), b: (f64, f64)) -> f64 {
+/// The cubic through two values with their slopes, a fraction t of [`SPACING`] on.
+fn hermite(t: f64, a: (f64, f64), b: (f64, f64)) -> f64 {
     let s = 1.0 - t;
     s * s * (1.0 + 2.0 * t) * a.0
         + t * t * (3.0 - 2.0 * t) * b.0
-        + spacing * t * s * (s * a.1 - t * b.1)
+        + SPACING * t * s * (s * a.1 - t * b.1)
 }
 
 /// ln ∫ exp(−j2 h² − j4 h⁴ + u h) dh, and the mean and variance of h.
@@ -233,7 +231,9 @@ fn integral((j2, j4): (f64, f64), u: f64) -> [f64; 3] {
     // The quartic outweighs the rest beyond this: no maximum is farther out.
     let far = 1.0 + (j2.abs() / j4).sqrt() + (u.abs() / j4).cbrt();
     let coarse = |k: usize| exponent(far * (k as f64 / POINTS as f64 - 1.0));
-    let peak = (0..=2 * POINTS).map(coarse).fold(f64::NEG_INFINITY, f64::max);
+    let peak = (0..=2 * POINTS)
+        .map(coarse)
+        .fold(f64::NEG_INFINITY, f64::max);
     let end = |sign: f64| {
         let mut reach = far + (FALLEN / j4).powf(0.25);
         while reach > 1e-3 && exponent(sign * 0.9 * reach) < peak - FALLEN {
@@ -292,14 +292,18 @@ mod tests {
                 h_sum += weight * mean[0];
             }
             let log_z = (z * step).ln();
-            assert!((log_z - exact.log_z).abs() < 1e-8, "{j2} {j4}: {log_z} {}", exact.log_z);
+            assert!(
+                (log_z - exact.log_z).abs() < 1e-8,
+                "{j2} {j4}: {log_z} {}",
+                exact.log_z
+            );
             assert!((v_sum / z - exact.mean[0]).abs() < 1e-8);
             assert!((h_sum / z - exact.mean[1]).abs() < 1e-8);
             // A table read by straight lines is off by u²/8 ℓ″, far beyond that.
             let table = &marginal.tables[0];
             if j4 > 0.0 {
                 let (a, b) = (table.entries[100][0], table.entries[101][0]);
-                let middle = table.first + 100.5 * table.spacing;
+                let middle = (table.first as f64 + 100.5) * SPACING;
                 assert!((0.5 * (a + b) - integral((j2, j4), middle)[0]).abs() > 1e-8);
                 assert!((table.value(middle) - integral((j2, j4), middle)[0]).abs() < 1e-9);
             }
@@ -315,13 +319,19 @@ mod tests {
         let b = DVector::from_column_slice(&whole.fields);
         let exact = exact::gaussian(&Quadratic::new(p, b).unwrap());
         let cov = exact.covariance.view((0, 0), (2, 2)).into_owned();
-        let (inverse, mean) = (cov.try_inverse().unwrap(), exact.mean.rows(0, 2).into_owned());
+        let (inverse, mean) = (
+            cov.try_inverse().unwrap(),
+            exact.mean.rows(0, 2).into_owned(),
+        );
         let marginal = Marginal::new(&whole, 2, &[(-1.0, 1.0); 2]).unwrap();
         let log = |v: &DVector<f64>| {
             let d = v - &mean;
             -0.5 * (&d.transpose() * &inverse * &d)[0]
         };
-        let (a, c) = (DVector::from_vec(vec![0.3, -0.7]), DVector::from_vec(vec![-0.9, 0.4]));
+        let (a, c) = (
+            DVector::from_vec(vec![0.3, -0.7]),
+            DVector::from_vec(vec![-0.9, 0.4]),
+        );
         let own = marginal.value(c.as_slice()) - marginal.value(a.as_slice());
         assert!((own - (log(&a) - log(&c))).abs() < 1e-10);
     }
@@ -359,7 +369,14 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_value_s() {
-        let whole = energy(2, 3, (vec![2.0, 1.0, -2.0, 1.0, 0.6], vec![0.1, 0.3, 1.0, 0.5, 0.0]));
+        let whole = energy(
+            2,
+            3,
+            (
+                vec![2.0, 1.0, -2.0, 1.0, 0.6],
+                vec![0.1, 0.3, 1.0, 0.5, 0.0],
+            ),
+        );
         let marginal = Marginal::new(&whole, 2, &[(-2.0, 2.0); 2]).unwrap();
         let (v, mut gradient) = ([0.4, -1.1], [0.0; 2]);
         marginal.gradient(&v, &mut gradient);
@@ -370,7 +387,11 @@ mod tests {
                 marginal.value(&v)
             };
             let slope = (moved(1e-4) - moved(-1e-4)) / 2e-4;
-            assert!((slope - gradient[i]).abs() < 1e-6, "{i}: {slope} {}", gradient[i]);
+            assert!(
+                (slope - gradient[i]).abs() < 1e-6,
+                "{i}: {slope} {}",
+                gradient[i]
+            );
         }
     }
 
@@ -380,7 +401,9 @@ mod tests {
         let cells = vec![1.0; 3];
         let graph = Couplings::new(3, list).unwrap();
         let whole = SoftSpin::new(cells.clone(), cells, vec![0.0; 3], graph).unwrap();
-        let words = Marginal::new(&whole, 1, &[(-1.0, 1.0)]).unwrap_err().to_string();
+        let words = Marginal::new(&whole, 1, &[(-1.0, 1.0)])
+            .unwrap_err()
+            .to_string();
         assert!(words.contains("J[1, 2]"), "{words}");
         assert!(Marginal::new(&whole, 2, &[(-1.0, 1.0); 2]).is_ok());
     }

@@ -222,13 +222,11 @@ pub const EXACT: &str = "exact";
 
 /// `train.method`, with keys that it leaves without a meaning refused.
 fn method(s: &Section<'_>) -> Result<Method> {
-    let of_networks = [
-        "sliced_score_matching",
-        "denoising_score_matching",
-        "nce",
-    ];
+    let of_networks = ["sliced_score_matching", "denoising_score_matching", "nce"];
     if let Some(value) = s.get("method")
-        && value.as_str().is_some_and(|word| of_networks.contains(&word))
+        && value
+            .as_str()
+            .is_some_and(|word| of_networks.contains(&word))
     {
         let expected = "pcd, cd, mle, score_matching or pseudo_likelihood for programmed couplings (the others are for energy.kind = \"neural\")";
         return Err(s.invalid("method", value, expected));
@@ -264,10 +262,7 @@ fn method(s: &Section<'_>) -> Result<Method> {
             let all = [&sampled[..], &climbed, &["weight_decay"]].concat();
             (Method::ScoreMatching, all)
         }
-        "pseudo_likelihood" => (
-            Method::PseudoLikelihood,
-            [&sampled[..], &climbed].concat(),
-        ),
+        "pseudo_likelihood" => (Method::PseudoLikelihood, [&sampled[..], &climbed].concat()),
         _ => (Method::Pcd, Vec::new()),
     };
     if let Some((key, value)) = unused.iter().find_map(|key| Some((key, s.get(key)?))) {
@@ -375,7 +370,12 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         batch: s.count("batch", 100, 1)? as usize,
         first,
         start_spread: s.within("start_spread", 0.05, |v| v >= 0.0, "of at least 0")?,
-        restart: s.within("restart", 0.0, |v| (0.0..=1.0).contains(&v), "between 0 and 1")?,
+        restart: s.within(
+            "restart",
+            0.0,
+            |v| (0.0..=1.0).contains(&v),
+            "between 0 and 1",
+        )?,
         positive: s.time("positive", "0.3 tau")?,
         negative: s.time("negative", "0.6 tau")?,
         conditional,

@@ -12,13 +12,11 @@ const STROKE: f64 = 0.11;
 
 /// Small multiples of every trained method; one picture of every sampler of the plane.
 pub(super) fn landscapes(directory: &RunDirectory, run: &RunRecord) -> Vec<Figure> {
-    run.samplers
-        .iter()
-        .flat_map(|s| match s.kind.as_str() {
-            "trained" => of(directory, &s.name),
-            _ => programmed(directory, &s.name).into_iter().collect(),
-        })
-        .collect()
+    let own = run.samplers.iter().flat_map(|s| match s.kind.as_str() {
+        "trained" => of(directory, &s.name),
+        _ => programmed(directory, &s.name).into_iter().collect(),
+    });
+    own.chain(programmed(directory, "moons")).collect()
 }
 
 /// Corners of what is shown.
@@ -74,6 +72,9 @@ fn programmed(directory: &RunDirectory, name: &str) -> Option<Figure> {
     plot.width = 420.0;
     plot.height = 330.0;
     let caption = match known {
+        _ if name == "moons" => {
+            "The law that the data come from: its density, its score, and independent draws."
+        }
         Some(_) => {
             "Shade: the exact density of the two nodes of the plane, all hidden cells summed over. Strokes: its score, from each point the way it pulls. Marks: draws."
         }

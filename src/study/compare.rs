@@ -7,6 +7,7 @@ use super::chips::Prepared;
 use super::dice;
 use super::digits::{classify, generate, paired_difference};
 use super::learn::{cross_check, edges, learn};
+use super::moons;
 use super::reference::{Reference, exact_reference};
 use super::sample::{Contender, Outcome, add_discrete_distances, program_records};
 use super::stream;
@@ -291,6 +292,11 @@ pub fn compare(
     record
         .samplers
         .extend(outcomes.into_iter().map(|o| o.record));
+    if let (Some(nodes), true) = (prepared.dataset.as_ref().and_then(|d| d.moons), sampled) {
+        let (law, seed) = (&nodes.moons, prepared.experiment.seed);
+        record.samplers.push(moons::floor(law, seed));
+        directory.write_arrays("landscape-moons.npz", &moons::picture_of_moons(law, seed))?;
+    }
     prepared.trajectories(&model, directory, session)?;
     write_landscape(&model, directory)?;
     add_dice(prepared, &mut record);

@@ -2,7 +2,9 @@
 
 use crate::diagnostics::{fraction, quantile};
 use crate::experiment::Compare;
-use crate::record::{Chart, DiceRecord, Fraction, Metric, ProgramRecord, RunRecord, Series, Spread};
+use crate::record::{
+    Chart, DiceRecord, Fraction, Metric, ProgramRecord, RunRecord, Series, Spread,
+};
 use std::collections::BTreeMap;
 
 /// One minus the coverage of a yield's interval.

@@ -2,7 +2,7 @@
 
 use super::chips::Prepared;
 use super::measure::mean_over_chains;
-use super::moons::{PlaneMarginal, Truth, judging};
+use super::moons::{Landscape, PlaneMarginal, Truth, judging};
 use crate::data::{Dataset, MoonNodes};
 use crate::hardware::Programmed;
 use crate::record::{LikelihoodRecord, Metric};

@@ -9,7 +9,7 @@ use crate::dynamics::streams::chain_rng;
 use crate::energy::{Marginal, SoftSpin};
 use crate::error::Result;
 use crate::experiment::{MoonsData, MoonsOnNodes};
-use crate::record::{Array, Metric};
+use crate::record::{Array, EnergyLedger, Metric, SamplerRecord};
 use crate::sampler::Samples;
 use crate::training::density::{PlaneGrid, PlaneLaw};
 use rand::Rng;
@@ -127,13 +127,30 @@ pub(super) fn over_repeats(values: &[f64]) -> Metric {
     }
 }
 
+/// Two sets of true draws, judged as learned ones are.
+pub(super) fn floor(moons: &TwoMoons, seed: u64) -> SamplerRecord {
+    SamplerRecord {
+        name: "floor (independent true draws)".to_owned(),
+        kind: "exact".to_owned(),
+        metrics: floors(moons, seed),
+        ess_min: None,
+        rhat_max: None,
+        node_beta: Vec::new(),
+        device_seconds: None,
+        wall_seconds: 0.0,
+        energy_joules: EnergyLedger::default(),
+        predicted_bias: None,
+        facts: BTreeMap::new(),
+    }
+}
+
 /// Distances between two sets of true draws, over ten pairs.
-pub(super) fn floors(truth: &Truth, seed: u64) -> BTreeMap<String, Metric> {
+fn floors(moons: &TwoMoons, seed: u64) -> BTreeMap<String, Metric> {
     let mut rng = chain_rng(seed, JUDGE, u64::MAX);
     let (mut distances, mut discrepancies) = (Vec::new(), Vec::new());
     for k in 0..10 {
-        let a = truth.moons.sample(POINTS, &mut rng);
-        let b = truth.moons.equispaced(POINTS, &mut rng);
+        let a = moons.sample(POINTS, &mut rng);
+        let b = moons.equispaced(POINTS, &mut rng);
         distances.push(sliced(&a, &b));
         discrepancies.push(largest_mmd(&a, &b, seed.wrapping_add(k)));
     }
@@ -201,22 +218,10 @@ impl PlaneMarginal {
         let x = self.nodes.to_nodes(point);
         [x[0] - self.shift[0], x[1] - self.shift[1]]
     }
-
-    /// F at a point of the plane.
-    pub fn value(&self, point: [f64; 2]) -> f64 {
-        self.marginal.value(&self.cells(point))
-    }
-
-    /// ∂F by the plane's coordinates.
-    fn gradient(&self, point: [f64; 2]) -> [f64; 2] {
-        let mut gradient = [0.0; 2];
-        self.marginal.gradient(&self.cells(point), &mut gradient);
-        gradient.map(|g| g / self.nodes.width)
-    }
 }
 
 /// Draws of the two nodes as points of the plane, [`POINTS`] of them at equal distances in the run (fewer from a shorter one).
-fn points_of(nodes: &MoonNodes, samples: &Samples) -> Vec<[f64; 2]> {
+pub(super) fn points_of(nodes: &MoonNodes, samples: &Samples) -> Vec<[f64; 2]> {
     let total = samples.chains * samples.draws;
     let count = POINTS.min(total);
     let draw = |k: usize| {
@@ -227,7 +232,11 @@ fn points_of(nodes: &MoonNodes, samples: &Samples) -> Vec<[f64; 2]> {
 }
 
 /// Distances of a sampler's draws from equispaced points of the true law.
-pub(super) fn distances(nodes: &MoonNodes, samples: &Samples, seed: u64) -> BTreeMap<String, Metric> {
+pub(super) fn distances(
+    nodes: &MoonNodes,
+    samples: &Samples,
+    seed: u64,
+) -> BTreeMap<String, Metric> {
     let drawn = points_of(nodes, samples);
     let mut rng = chain_rng(seed, JUDGE, 0);
     let truth = nodes.moons.equispaced(POINTS, &mut rng);
@@ -236,19 +245,56 @@ pub(super) fn distances(nodes: &MoonNodes, samples: &Samples, seed: u64) -> BTre
         found.push(("mmd2", largest_mmd(&drawn, &truth, seed)));
     }
     let metric = |value| Metric { value, se: None };
-    let named = found.into_iter().map(|(name, v)| (name.to_owned(), metric(v)));
+    let named = found
+        .into_iter()
+        .map(|(name, v)| (name.to_owned(), metric(v)));
     named.collect()
 }
 
-/// A picture of a law of the plane: shade and strokes where its density is known, and draws.
+/// An energy of the plane, and its gradient.
+pub(super) trait Landscape: Sync {
+    /// E up to a constant.
+    fn value(&self, point: [f64; 2]) -> f64;
+    /// ∇E.
+    fn gradient(&self, point: [f64; 2]) -> [f64; 2];
+}
+
+impl Landscape for PlaneMarginal {
+    fn value(&self, point: [f64; 2]) -> f64 {
+        self.marginal.value(&self.cells(point))
+    }
+
+    fn gradient(&self, point: [f64; 2]) -> [f64; 2] {
+        let mut gradient = [0.0; 2];
+        self.marginal.gradient(&self.cells(point), &mut gradient);
+        gradient.map(|g| g / self.nodes.width)
+    }
+}
+
+/// −ln p of the moons.
+impl Landscape for TwoMoons {
+    fn value(&self, point: [f64; 2]) -> f64 {
+        -self.density(point).max(f64::MIN_POSITIVE).ln()
+    }
+
+    fn gradient(&self, point: [f64; 2]) -> [f64; 2] {
+        self.score(point).map(|s| -s)
+    }
+}
+
+/// The moons themselves, as [`picture`] shows a sampler's law.
+pub(super) fn picture_of_moons(moons: &TwoMoons, seed: u64) -> Vec<(&'static str, Array)> {
+    let mut rng = chain_rng(seed, JUDGE, 1);
+    picture(&moons.sample(POINTS, &mut rng), Some(moons))
+}
+
+/// A picture of a law of the plane: shade and strokes where its density is known, and some of its draws.
 pub(super) fn picture(
-    nodes: &MoonNodes,
-    law: Option<&PlaneMarginal>,
-    samples: &Samples,
+    drawn: &[[f64; 2]],
+    law: Option<&dyn Landscape>,
 ) -> Vec<(&'static str, Array)> {
-    let drawn = points_of(nodes, samples);
     let every = (drawn.len() / SHOWN_DRAWS).max(1);
-    let flat: Vec<f64> = drawn.into_iter().step_by(every).flatten().collect();
+    let flat: Vec<f64> = drawn.iter().step_by(every).flatten().copied().collect();
     let corners = vec![SHOWN.x.0, SHOWN.x.1, SHOWN.y.0, SHOWN.y.1];
     let mut arrays = vec![
         ("box", Array::f64(&[4], corners)),

@@ -6,7 +6,7 @@ use super::chips::Prepared;
 use super::likelihood::Judge;
 use super::linear_algebra;
 use super::measure::Measured;
-use super::moons::{self, PlaneMarginal};
+use super::moons::{self, Landscape, PlaneMarginal};
 use super::reference::{Reference, state_index};
 use super::stream;
 use crate::data::MoonNodes;
@@ -266,7 +266,8 @@ impl Prepared {
         directory.write_arrays(&format!("samples-{name}.npz"), &arrays)?;
         if let Some(nodes) = self.dataset.as_ref().and_then(|d| d.moons) {
             let law = self.law_of_plane(&outcome.contender, model, &nodes)?;
-            let picture = moons::picture(&nodes, law.as_ref(), s);
+            let law = law.as_ref().map(|law| law as &dyn Landscape);
+            let picture = moons::picture(&moons::points_of(&nodes, s), law);
             directory.write_arrays(&format!("landscape-{name}.npz"), &picture)?;
             let distances = moons::distances(&nodes, s, self.experiment.seed);
             outcome.record.metrics.extend(distances);

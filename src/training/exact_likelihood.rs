@@ -22,9 +22,9 @@ const SPACING: f64 = 0.8;
 const MOST_CELLS: usize = 1_000_000;
 /// Cells that one task sums.
 const TILE: usize = 512;
-/// What the grid's box adds to the rows' range on each side, as a share of it.
-const BEYOND: f64 = 0.5;
-/// Share of the law at the box's edge beyond which the box does not hold it.
+/// Least range of the rows that a box is made for.
+const LEAST_WIDTH: f64 = 1e-3;
+/// Share of the law at the box's edge beyond which the box does not hold it, and is widened.
 const MOST_BORDER: f64 = 1e-6;
 
 /// Averages of both phases at one θ.
@@ -58,41 +58,56 @@ enum Family {
 /// Cells of a box of one or two variables.
 #[derive(Clone, Debug)]
 struct Grid {
-    low: Vec<f64>,
+    ranges: Vec<(f64, f64)>,
     spacing: Vec<f64>,
     cells: Vec<usize>,
 }
 
 impl Grid {
-    /// Fine enough for the stiffest that the visible cells can be: hidden cells only soften them.
-    fn new(rows: &[Vec<f64>], energy: &SoftSpin) -> Result<Self> {
-        let visible = rows[0].len();
-        let mut grid = Grid {
-            low: Vec::new(),
-            spacing: Vec::new(),
-            cells: Vec::new(),
-        };
-        for i in 0..visible {
-            let values = rows.iter().map(|row| row[i]);
-            let least = values.clone().fold(f64::INFINITY, f64::min);
-            let most = values.fold(f64::NEG_INFINITY, f64::max);
-            let more = BEYOND * (most - least).max(1e-3);
-            let (low, high) = (least - more, most + more);
+    /// Over `ranges`, fine enough for the stiffest that the visible cells can be: hidden cells only soften them.
+    fn new(ranges: Vec<(f64, f64)>, energy: &SoftSpin) -> Result<Self> {
+        let cells = ranges.iter().enumerate().map(|(i, &(low, high))| {
             let far = low.abs().max(high.abs());
             let stiff = 2.0 * energy.j2[i] + 12.0 * energy.j4[i] * far * far;
             let fine = ((high - low) * stiff.max(0.0).sqrt() / SPACING).ceil();
-            let cells = (fine.min(1e9) as usize).max(LEAST_CELLS);
-            grid.low.push(low);
-            grid.spacing.push((high - low) / cells as f64);
-            grid.cells.push(cells);
-        }
-        let cells = grid.len();
-        if cells > MOST_CELLS {
-            let expected = format!("cells soft enough for a grid of {MOST_CELLS} points");
-            let value = format!("{cells} points");
+            (fine.min(1e9) as usize).max(LEAST_CELLS)
+        });
+        let cells: Vec<usize> = cells.collect();
+        let spacing = ranges.iter().zip(&cells);
+        let spacing = spacing.map(|((low, high), &n)| (high - low) / n as f64);
+        let grid = Grid {
+            spacing: spacing.collect(),
+            ranges,
+            cells,
+        };
+        if grid.len() > MOST_CELLS {
+            let value = format!("a grid of {} points", grid.len());
+            let expected = format!(
+                "a law that {MOST_CELLS} points hold (neither very wide nor very stiff), or cd or pcd"
+            );
             return Err(Error::invalid("train.method", value, expected));
         }
         Ok(grid)
+    }
+
+    /// Over the rows' range and as much again.
+    fn around(rows: &[Vec<f64>], energy: &SoftSpin) -> Result<Self> {
+        let range = |i: usize| {
+            let values = rows.iter().map(|row| row[i]);
+            let least = values.clone().fold(f64::INFINITY, f64::min);
+            let most = values.fold(f64::NEG_INFINITY, f64::max);
+            (least, most.max(least + LEAST_WIDTH))
+        };
+        Grid::wider((0..rows[0].len()).map(range).collect(), energy)
+    }
+
+    /// Over a box twice as wide as `ranges`.
+    fn wider(ranges: Vec<(f64, f64)>, energy: &SoftSpin) -> Result<Self> {
+        let twice = |(low, high): (f64, f64)| {
+            let half = 0.5 * (high - low);
+            (low - half, high + half)
+        };
+        Grid::new(ranges.into_iter().map(twice).collect(), energy)
     }
 
     fn len(&self) -> usize {
@@ -105,7 +120,7 @@ impl Grid {
 
     fn centre(&self, k: usize) -> Vec<f64> {
         let index = self.index(k);
-        let of = |i: usize| self.low[i] + (index[i] as f64 + 0.5) * self.spacing[i];
+        let of = |i: usize| self.ranges[i].0 + (index[i] as f64 + 0.5) * self.spacing[i];
         (0..self.cells.len()).map(of).collect()
     }
 
@@ -145,12 +160,8 @@ impl ExactLikelihood {
                 Family::Spins(ising.clone(), seen)
             }
             Model::SoftSpin(energy) if visible <= 2 => {
-                let grid = Grid::new(&rows, energy)?;
-                let ends = grid.low.iter().zip(&grid.spacing).zip(&grid.cells);
-                let within: Vec<(f64, f64)> = ends
-                    .map(|((low, step), &n)| (*low, low + step * n as f64))
-                    .collect();
-                match Marginal::new(energy, visible, &within) {
+                let grid = Grid::around(&rows, energy)?;
+                match Marginal::new(energy, visible, &grid.ranges) {
                     Ok(marginal) => Family::Plane(energy.clone(), Box::new(marginal), grid),
                     Err(_) => return refused("\"mle\" of hidden cells that couple".to_owned()),
                 }
@@ -168,7 +179,7 @@ impl ExactLikelihood {
     /// Both phases at `parameters`.
     ///
     /// # Errors
-    /// Parameters of another number, an energy unbounded below, or a law that leaves the grid's box.
+    /// Parameters of another number, an energy unbounded below, or a law too wide or too stiff for a grid.
     pub fn phases(&mut self, parameters: &Parameters) -> Result<Phases> {
         match &mut self.family {
             Family::Spins(energy, seen) => {
@@ -182,7 +193,13 @@ impl ExactLikelihood {
             Family::Plane(energy, marginal, grid) => {
                 energy.set_parameters(parameters)?;
                 marginal.renew(energy)?;
-                of_plane(&energy.couplings, marginal, grid, &self.rows)
+                loop {
+                    if let Some(phases) = of_plane(&energy.couplings, marginal, grid, &self.rows) {
+                        return Ok(phases);
+                    }
+                    *grid = Grid::wider(grid.ranges.clone(), energy)?;
+                    **marginal = Marginal::new(energy, grid.ranges.len(), &grid.ranges)?;
+                }
             }
         }
     }
@@ -311,12 +328,13 @@ fn joined(parts: Vec<(f64, Parameters)>) -> Option<Parameters> {
     Some(sum)
 }
 
+/// `None` where the box does not hold the law.
 fn of_plane(
     couplings: &Couplings,
     marginal: &Marginal,
     grid: &Grid,
     rows: &[Vec<f64>],
-) -> Result<Phases> {
+) -> Option<Phases> {
     let tiles = |n: usize| (0..n).step_by(TILE).map(move |k| k..n.min(k + TILE));
     let over: Vec<_> = tiles(grid.len()).collect();
     let energies: Vec<f64> = over
@@ -331,10 +349,7 @@ fn of_plane(
         .map(|k| weights[k])
         .sum();
     if rim > MOST_BORDER * total {
-        let value = format!("{:.1e} of the law at the edge", rim / total);
-        let expected =
-            "a law within twice the rows' range: stiffer cells, or cd or pcd, which need no box";
-        return Err(Error::invalid("train.method", value, expected));
+        return None;
     }
     let free: Vec<_> = over
         .par_iter()
@@ -354,10 +369,9 @@ fn of_plane(
     let volume: f64 = grid.spacing.iter().product();
     let log_z = (total * volume).ln() - least;
     let of_rows: f64 = rows.iter().map(|row| marginal.value(row)).sum();
-    let none = || Error::invalid("train.data", "no rows", "at least one row");
-    Ok(Phases {
-        clamped: joined(clamped).ok_or_else(none)?,
-        free: joined(free).ok_or_else(none)?,
+    Some(Phases {
+        clamped: joined(clamped)?,
+        free: joined(free)?,
         log_likelihood: -of_rows / rows.len() as f64 - log_z,
     })
 }
@@ -395,6 +409,8 @@ pub struct AscentCheckpoint {
     /// θ.
     pub parameters: Parameters,
     optimiser: Optimiser,
+    /// The box of the grid, which grows with the law.
+    ranges: Option<Vec<(f64, f64)>>,
 }
 
 /// What one update saw, before it moved.
@@ -449,6 +465,10 @@ impl LikelihoodTrainer {
             update: self.update,
             parameters: self.parameters.clone(),
             optimiser: self.optimiser.clone(),
+            ranges: match &self.likelihood.family {
+                Family::Plane(_, _, grid) => Some(grid.ranges.clone()),
+                _ => None,
+            },
         }
     }
 
@@ -461,6 +481,12 @@ impl LikelihoodTrainer {
         if own.fields.len() != other.fields.len() || own.couplings.len() != other.couplings.len() {
             let expected = "a checkpoint of this experiment";
             return Err(Error::invalid("checkpoint", "another problem's", expected));
+        }
+        if let (Family::Plane(energy, marginal, grid), Some(ranges)) =
+            (&mut self.likelihood.family, checkpoint.ranges)
+        {
+            **marginal = Marginal::new(energy, ranges.len(), &ranges)?;
+            *grid = Grid::new(ranges, energy)?;
         }
         self.update = checkpoint.update;
         self.parameters = checkpoint.parameters;

@@ -17,7 +17,9 @@ pub mod rbm;
 mod thermometer;
 
 pub use contrastive::{Checkpoint, Conditional, Method, Settings, StepReport, Trainer};
-pub use exact_likelihood::{AscentCheckpoint, Ascended, AscentSettings, ExactLikelihood, LikelihoodTrainer, Phases};
+pub use exact_likelihood::{
+    Ascended, AscentCheckpoint, AscentSettings, ExactLikelihood, LikelihoodTrainer, Phases,
+};
 pub use local_rule::LocalRule;
 pub use optimiser::{Optimiser, OptimiserKind};
 pub use pseudo_likelihood::{PseudoLikelihood, pseudo_likelihood};

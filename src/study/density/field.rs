@@ -1,8 +1,8 @@
 //! Training of a drift without an energy, and what is told of it: the law that its chains draw, its curl, and its distance from
 //! the moons' own score.
 
-use super::identity::{Identity, of_scores};
 use super::super::moons::{largest_mmd, sliced};
+use super::identity::{Identity, of_scores};
 use super::{
     CURVE, JUDGE, POINTS, SHOWN, START, Session, Snapshot, Trained, Truth, columns, data_of,
     processor_seconds, settings_of, sizes_of,

@@ -13,15 +13,15 @@ use self::identity::{Identity, of_scores};
 use self::one_step::{OneStep, one_step};
 use super::Session;
 use super::checkpoint::Checkpoints;
-use super::moons::{DATA, JUDGE, POINTS, SHOWN, Truth, floors, judging, over_repeats, points};
+use super::moons::{DATA, JUDGE, POINTS, SHOWN, Truth, floor, judging, over_repeats, points};
 use crate::dynamics::Generator;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::Network;
 use crate::error::{Error, Result};
 use crate::experiment::{DensityExperiment, NoiseKey};
 use crate::record::{
-    Array, Chart, EnergyLedger, Established, RunDirectory, RunRecord, SamplerRecord, Seeds,
-    Series, Stages, Verdict,
+    Array, Chart, EnergyLedger, Established, RunDirectory, RunRecord, SamplerRecord, Seeds, Series,
+    Stages, Verdict,
 };
 use crate::training::density::{
     DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid,
@@ -317,15 +317,6 @@ fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
     }
 }
 
-/// Two sets of true draws, judged as learned ones are.
-fn floor(truth: &Truth, seed: u64) -> SamplerRecord {
-    let mut record = record_of("floor (independent true draws)", &[]);
-    record.kind = "exact".to_owned();
-    record.facts.clear();
-    record.metrics = floors(truth, seed);
-    record
-}
-
 fn write(directory: &RunDirectory, name: &str, run: &Trained, drift: bool) -> Result<()> {
     let n = run.parameters.len();
     let mut arrays = vec![("theta".to_owned(), Array::f64(&[n], run.parameters.clone()))];
@@ -447,7 +438,7 @@ pub fn run_density(
         record.charts.push(step.chart());
         record.verdicts.push(step.verdict());
     }
-    record.samplers.push(floor(&truth, experiment.seed));
+    record.samplers.push(floor(&truth.moons, experiment.seed));
     directory.write_run(&record)?;
     stages.finish();
     checkpoints.forget();
