@@ -184,7 +184,7 @@ fn likelihoods_are_exact() {
     let dense: nalgebra::Matrix3<f64> =
         nalgebra::matrix![2.0, -0.6, 0.0; -0.6, 3.0, 0.4; 0.0, 0.4, 1.6];
     let b = nalgebra::vector![0.3, 0.1, -0.1];
-    let quadratic = b.dot(&(dense.try_inverse().unwrap() * &b));
+    let quadratic = b.dot(&(dense.try_inverse().unwrap() * b));
     let log_z = 1.5 * std::f64::consts::TAU.ln() - 0.5 * dense.determinant().ln() + 0.5 * quadratic;
     let energy = rows.iter().map(|r| whole.value(r)).sum::<f64>() / rows.len() as f64;
     assert!((three - (-energy - log_z)).abs() < 1e-12);

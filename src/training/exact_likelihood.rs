@@ -160,11 +160,13 @@ impl ExactLikelihood {
                 Family::Spins(ising.clone(), seen)
             }
             Model::SoftSpin(energy) if visible <= 2 => {
-                let grid = Grid::around(&rows, energy)?;
-                match Marginal::new(energy, visible, &grid.ranges) {
-                    Ok(marginal) => Family::Plane(energy.clone(), Box::new(marginal), grid),
-                    Err(_) => return refused("\"mle\" of hidden cells that couple".to_owned()),
+                // Couplings that are zero at the start are learned too.
+                if energy.couplings.edges().iter().any(|&(i, _)| i >= visible) {
+                    return refused("\"mle\" of hidden cells that couple".to_owned());
                 }
+                let grid = Grid::around(&rows, energy)?;
+                let marginal = Marginal::new(energy, visible, &grid.ranges)?;
+                Family::Plane(energy.clone(), Box::new(marginal), grid)
             }
             Model::SoftSpin(energy)
                 if energy.j4.iter().all(|&v| v == 0.0) && visible == model.dim() =>
