@@ -394,6 +394,7 @@ fn the_temperature_enters_the_update() {
             decay: 1.0,
             updates: 60,
             weight_decay: 0.0,
+            limit: None,
             local_rule: None,
             seed: 5,
         };

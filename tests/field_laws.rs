@@ -233,3 +233,44 @@ fn a_field_cannot_be_contrasted() {
     let words = refused.unwrap_err().to_string();
     assert!(words.ends_with("there is no energy to contrast"), "{words}");
 }
+
+/// Watching moves nothing, and a checkpoint goes on to the same bits; what is watched is the gradient's own scatter.
+#[test]
+fn watched_and_resumed_trainings_are_the_same() {
+    let data = gaussian(2000, 3).map(|v| v as f32);
+    let make = || {
+        let start = field(&[2, 16, 16]).convert::<f32>();
+        ScoreTrainer::new(settings(Objective::ScoreMatching), data.clone(), start).unwrap()
+    };
+    let mut plain = make();
+    let mut watched = make();
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        plain.step().unwrap();
+        seen.push(watched.observed_step().unwrap().1);
+    }
+    let parameters = |t: &ScoreTrainer| t.learned().unwrap().parameters().to_vec();
+    assert_eq!(parameters(&plain), parameters(&watched));
+    let kept = plain.checkpoint();
+    let mut resumed = make();
+    resumed.resume(kept).unwrap();
+    assert_ne!(parameters(&make()), parameters(&plain));
+    plain.step().unwrap();
+    resumed.step().unwrap();
+    assert_eq!(parameters(&plain), parameters(&resumed));
+    assert_eq!(resumed.update(), 13);
+    for (k, m) in seen.iter().enumerate() {
+        assert_eq!(m.update, k as u64 + 1);
+        let se = m.gradient_se.unwrap();
+        assert!(
+            m.chains.is_none() && se > 0.0 && se < 3.0 * m.gradient_norm,
+            "{m:?}"
+        );
+    }
+    let other = ScoreTrainer::new(
+        settings(Objective::ScoreMatching),
+        data.clone(),
+        field(&[2, 8]).convert(),
+    );
+    assert!(other.unwrap().resume(resumed.checkpoint()).is_err());
+}

@@ -30,6 +30,7 @@ fn settings(method: Method, positive: Horizon, negative: Horizon) -> Settings {
         decay: 1.0,
         updates: 100,
         weight_decay: 0.0,
+        limit: None,
         local_rule: None,
         seed: 5,
     }
@@ -187,8 +188,9 @@ fn p_bits_give_the_exact_gradient_and_hot_ones_do_not() {
 fn persistence_reaches_the_model_where_one_sweep_from_the_data_does_not() {
     let (chains, energy) = (20_000, machine());
     let model = statistics(&energy, |_| 1.0);
-    let free_mean = |method| {
+    let free_mean = |method, restart| {
         let mut settings = settings(method, Horizon::Steps(20), Horizon::Steps(1));
+        settings.restart = restart;
         settings.learning_rate = 1e-12;
         let start = energy.parameters();
         let mut trainer =
@@ -207,8 +209,13 @@ fn persistence_reaches_the_model_where_one_sweep_from_the_data_does_not() {
             .collect::<Vec<f64>>()
     };
     // The parameters keep steps of 1e-12 only to about 1e-16/1e-12 = 1e-4 of the gradient: far below the scatter.
-    is_gradient(&free_mean(Method::Pcd), &model, chains, 2.0).unwrap();
-    assert!(is_gradient(&free_mean(Method::Cd), &model, chains, 2.0).is_err());
+    let [kept, begun] = [0.0, 1.0].map(|restart| free_mean(Method::Pcd, restart));
+    is_gradient(&kept, &model, chains, 2.0).unwrap();
+    let from_data = free_mean(Method::Cd, 0.0);
+    assert!(is_gradient(&from_data, &model, chains, 2.0).is_err());
+    // Chains that all begin anew at the data are those of CD.
+    assert!(is_gradient(&begun, &model, chains, 2.0).is_err());
+    is_gradient(&begun, &from_data, chains, 4.0).unwrap();
 }
 
 fn soft() -> SoftSpin {
@@ -319,6 +326,26 @@ fn divergence_is_reported() {
         error.contains("at update 1") && error.contains("learning_rate"),
         "{error}"
     );
+}
+
+/// A limit holds what would diverge, each kind of parameter by its own bound.
+#[test]
+fn a_limit_holds_fields_and_couplings() {
+    let rows = SOFT_ROWS.iter().map(|r| r.to_vec()).collect();
+    let mut held = settings(Method::Cd, Horizon::Time(0.3), Horizon::Time(0.6));
+    held.learning_rate = 1e5;
+    held.limit = Some((1.25, 0.5));
+    let energy = soft();
+    let edges = energy.couplings.edges();
+    let mut trainer = Trainer::new(held.clone(), rows, edges, energy.parameters()).unwrap();
+    trainer.step(&mut chip(40, 3)).unwrap();
+    let found = trainer.parameters();
+    assert!(found.fields.iter().all(|v| v.abs() == 1.25), "{found:?}");
+    assert!(found.couplings.iter().all(|v| v.abs() == 0.5), "{found:?}");
+    held.limit = Some((0.0, 1.0));
+    let rows = SOFT_ROWS.iter().map(|r| r.to_vec()).collect();
+    let refused = Trainer::new(held, rows, edges, energy.parameters());
+    assert!(refused.unwrap_err().to_string().contains("train.limit"));
 }
 
 /// One update of three soft spins, all visible, from one row: the update, the share of saturated readings, and the exact

@@ -31,7 +31,7 @@ pub use reference_set::{ReferenceEnergy, StatedMoments, energies_of, shipped_ene
 pub use restricted::TrainRbm;
 pub use schema::{Any, Experiment, Hardware, Initial, MomentEntry, Plan, ScaleKey};
 pub use sweep::{Axis, SweepExperiment};
-pub use training::{Conditional, CrossCheck, Data, EXACT, FileData, First, MEASURED, Train};
+pub use training::{Conditional, CrossCheck, Data, EXACT, FileData, First, Limit, MEASURED, Train};
 
 #[cfg(test)]
 mod tests {

@@ -122,6 +122,7 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
         learning_rate: s.positive("learning_rate", 0.01)?,
         decay: decay(s, 0.02)?,
         weight_decay: l2,
+        limit: None,
         bias_tolerance: 0.05,
         checkpoint_every: s.count("checkpoint_every", 10_000, 1)?,
         cross_check: CrossCheck {

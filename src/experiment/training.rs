@@ -53,6 +53,16 @@ pub struct First {
     pub decay: f64,
 }
 
+/// `train.limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Limit {
+    /// That number.
+    Number(f64),
+    /// What the chip can be programmed with.
+    Range(&'static str),
+}
+
 /// `train.cross_check`: couplings through the chip against couplings through a digital sampler, over repeats.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
@@ -93,6 +103,9 @@ pub struct Train {
     pub learning_rate: f64,
     pub decay: f64,
     pub weight_decay: f64,
+    /// The largest |field| and |coupling| while training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
     pub bias_tolerance: f64,
     pub checkpoint_every: u64,
     pub cross_check: CrossCheck,
@@ -243,6 +256,7 @@ fn method(s: &Section<'_>) -> Result<Method> {
         "conditional",
         "temperature",
         "local_rule",
+        "limit",
         "bias_tolerance",
         "cross_check",
     ];
@@ -294,6 +308,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
             "learning_rate",
             "decay",
             "weight_decay",
+            "limit",
             "bias_tolerance",
             "checkpoint_every",
             "cross_check",
@@ -359,6 +374,14 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         true => s.word("through", "ideal", &[&["ideal", "die"], digital].concat())?,
         false => EXACT.to_owned(),
     };
+    let limit = match s.get("limit") {
+        None => None,
+        Some(toml::Value::String(word)) if word == "range" => Some(Limit::Range("range")),
+        Some(value @ toml::Value::String(_)) => {
+            return Err(s.invalid("limit", value, "a positive number or \"range\""));
+        }
+        Some(_) => Some(Limit::Number(s.positive("limit", 1.0)?)),
+    };
     let temperature = if through == "die" { MEASURED } else { "one" };
     Ok(Train {
         method,
@@ -384,6 +407,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         learning_rate: s.positive("learning_rate", 0.003)?,
         decay: decay(s, 1.0)?,
         weight_decay: s.within("weight_decay", 0.0, |v| v >= 0.0, "of at least 0")?,
+        limit,
         bias_tolerance: s.positive("bias_tolerance", 0.05)?,
         checkpoint_every: s.count("checkpoint_every", 100, 1)?,
         cross_check,

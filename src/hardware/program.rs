@@ -730,6 +730,16 @@ impl Programmed {
         said.map(|r| r.1.to_owned()).collect()
     }
 
+    /// The largest |field| and |coupling| that can be programmed at this scale, by the card; infinite where it states none.
+    pub fn range(&self) -> (f64, f64) {
+        let (card, a) = (&self.die.card, self.chip.scale());
+        let most = |limit: &str| card.get(limit).unwrap_or(f64::INFINITY);
+        (
+            most("limits.field_max") * a,
+            most("limits.coupling_max") * a * a,
+        )
+    }
+
     /// The energy whose Boltzmann law (at temperature 1) the realised process samples, read off the process itself.
     ///
     /// `None` when there is none ([`ProgramReport::no_energy_because`] says why), when it has terms that [`Model`]

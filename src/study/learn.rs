@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
-use crate::experiment::{Digital, MEASURED, Train};
+use crate::experiment::{Digital, Limit, MEASURED, Train};
 use crate::record::{CouplingCheck, RunDirectory, TrainingPoint, TrainingRecord};
 use crate::sampler::{Cost, Horizon, Sampler};
 use crate::training::{Checkpoint, Conditional, Settings, Trainer};
@@ -94,13 +94,29 @@ fn sampler_for(
     ))
 }
 
+/// `train.limit` as numbers.
+fn limit(prepared: &Prepared, train: &Train) -> Result<Option<(f64, f64)>> {
+    match (train.limit, prepared.dies.first()) {
+        (None, _) => Ok(None),
+        (Some(Limit::Number(most)), _) => Ok(Some((most, most))),
+        (Some(Limit::Range(_)), Some(die)) => {
+            Ok(Some(prepared.program(die, &prepared.model)?.range()))
+        }
+        (Some(Limit::Range(word)), None) => {
+            let value = format!("\"{word}\"");
+            let expected = "a section [hardware], whose range it is";
+            Err(Error::invalid("train.limit", value, expected))
+        }
+    }
+}
+
 fn settings(
     prepared: &Prepared,
     train: &Train,
     data: &Dataset,
     analog: bool,
     seed: u64,
-) -> Settings {
+) -> Result<Settings> {
     let horizon = |time: &str| {
         let seconds = prepared.seconds(time);
         if analog {
@@ -113,7 +129,7 @@ fn settings(
             Horizon::Time(seconds / prepared.tau())
         }
     };
-    Settings {
+    Ok(Settings {
         method: train.method,
         restart: train.restart,
         positive: horizon(&train.positive),
@@ -132,9 +148,16 @@ fn settings(
         decay: train.decay,
         updates: train.updates,
         weight_decay: train.weight_decay,
+        limit: limit(prepared, train)?,
         local_rule: train.local_rule,
         seed,
-    }
+    })
+}
+
+/// Refuses a limit that there is none for.
+pub(super) fn check(prepared: &Prepared) -> Result<()> {
+    let train = prepared.experiment.train.as_ref();
+    train.map_or(Ok(()), |train| limit(prepared, train).map(|_| ()))
 }
 
 /// Trains as the experiment says; returns the learned energy and the record. Continues from the directory's checkpoint.
@@ -156,7 +179,7 @@ pub(super) fn learn(
     let began = Instant::now();
     let (mut sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
     let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
-    let settings = settings(prepared, train, data, analog, prepared.experiment.seed);
+    let settings = settings(prepared, train, data, analog, prepared.experiment.seed)?;
     let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     let kept = checkpoints.kept::<Saved>()?;
     let from = match &kept {
@@ -268,7 +291,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
             let id = 1 + 2 * repeat + side as u64;
             let (mut sampler, analog) = sampler_for(prepared, through, train.batch, id, session)?;
             let seed = prepared.experiment.seed.wrapping_add(1000 + id);
-            let settings = settings(prepared, train, data, analog, seed);
+            let settings = settings(prepared, train, data, analog, seed)?;
             let mut trainer = Trainer::new(
                 settings,
                 rows.clone(),

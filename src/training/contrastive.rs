@@ -66,6 +66,8 @@ pub struct Settings {
     pub updates: u64,
     /// L2 pull of the couplings towards zero, per update, as a gradient −λJ.
     pub weight_decay: f64,
+    /// The largest |field| and |coupling|: updates stop there, as a converter does.
+    pub limit: Option<(f64, f64)>,
     /// Updates use only what the device reads of each phase, by a converter; absent: the exact means over chains.
     pub local_rule: Option<LocalRule>,
     /// Seed of the choice of data.
@@ -187,6 +189,12 @@ impl Trainer {
         if !(0.0..=1.0).contains(&settings.restart) {
             let expected = "a number from 0 to 1";
             return Err(Error::invalid("train.restart", settings.restart, expected));
+        }
+        if let Some((field, coupling)) = settings.limit
+            && !(field > 0.0 && coupling > 0.0)
+        {
+            let value = format!("({field}, {coupling})");
+            return Err(Error::invalid("train.limit", value, "positive numbers"));
         }
         if let Some(rule) = &settings.local_rule {
             rule.check()?;
@@ -387,6 +395,12 @@ impl Trainer {
         let rate = falling(rate, decay, self.update, self.settings.updates);
         let mut moved = theta;
         self.optimiser.ascend(&mut moved, &gradient, rate);
+        if let Some((field, coupling)) = self.settings.limit {
+            let (fields, couplings) = moved.split_at_mut(nodes);
+            fields.iter_mut().for_each(|v| *v = v.clamp(-field, field));
+            let within = |v: &mut f64| *v = v.clamp(-coupling, coupling);
+            couplings.iter_mut().for_each(within);
+        }
         self.update += 1;
         if let Some(k) = moved.iter().position(|v| v.is_nan() || v.abs() >= 1e3) {
             let name = if k < nodes {
@@ -397,7 +411,7 @@ impl Trainer {
             return Err(Error::Diverged {
                 what: "training".to_owned(),
                 detail: format!(
-                    "at update {} {name} is {:.3e}; a smaller learning_rate, a longer negative phase or a weight_decay may hold it",
+                    "at update {} {name} is {:.3e}; a smaller learning_rate, a longer negative phase, a weight_decay or a limit may hold it",
                     self.update, moved[k]
                 ),
             });

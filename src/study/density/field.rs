@@ -1,22 +1,21 @@
 //! Training of a drift without an energy, and what is told of it: the law that its chains draw, its curl, and its distance from
 //! the moons' own score.
 
-use super::super::moons::{largest_mmd, sliced};
+use super::super::Session;
+use super::super::moons::{JUDGE, POINTS, SHOWN, Truth, largest_mmd, sliced};
+use super::course::{Course, Learner};
 use super::identity::{Identity, of_scores};
-use super::{
-    CURVE, JUDGE, POINTS, SHOWN, START, Session, Snapshot, Trained, Truth, columns, data_of,
-    processor_seconds, settings_of, sizes_of,
-};
+use super::{START, Snapshot, Trained, columns, data_of, settings_of, sizes_of};
 use crate::dynamics::streams::chain_rng;
 use crate::energy::DriftField;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::DensityExperiment;
 use crate::sampler::{ChainState, Horizon, NetworkSampler, Phase, Sampler};
-use crate::training::density::{NoiseLaw, Objective, PlaneGrid, ScoreTrainer, curl};
+use crate::training::density::{
+    DensityCheckpoint, DensityStep, Monitors, NoiseLaw, PlaneGrid, ScoreTrainer, curl,
+};
 use nalgebra::DMatrix;
-use rand::Rng;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use rand_pcg::Pcg32;
 
 /// Time that chains run before they are drawn from: they begin on a Gaussian fitted to the data, and go once along a moon.
 const RUN: f64 = 4.0;
@@ -75,7 +74,7 @@ fn snapshot(field: &DriftField<f64>, update: u64, draws: &[[f64; 2]]) -> Snapsho
 }
 
 /// Score and divergence of a field at points.
-fn identity(truth: &Truth, field: &DriftField<f64>, update: u64, rng: &mut impl Rng) -> Identity {
+fn identity(truth: &Truth, field: &DriftField<f64>, update: u64, rng: &mut Pcg32) -> Identity {
     let points = columns(&truth.moons.sample(POINTS, rng)).map(f64::from);
     let traces = field
         .jacobians(&points)
@@ -90,77 +89,82 @@ fn identity(truth: &Truth, field: &DriftField<f64>, update: u64, rng: &mut impl 
     )
 }
 
+struct FieldLearner<'a> {
+    course: &'a Course<'a>,
+    trainer: ScoreTrainer,
+    /// Where chains of pictures begin.
+    law: NoiseLaw,
+}
+
+impl FieldLearner<'_> {
+    fn draws(&self, field: &DriftField<f64>, count: usize) -> Result<Vec<[f64; 2]>> {
+        let (course, field) = (self.course, field.convert());
+        let of = (count, course.seed());
+        draws(course.experiment, &field, &self.law, of, course.session)
+    }
+}
+
+impl Learner for FieldLearner<'_> {
+    fn update(&self) -> u64 {
+        self.trainer.update()
+    }
+
+    fn step(&mut self) -> Result<DensityStep> {
+        self.trainer.step()
+    }
+
+    fn observed_step(&mut self) -> Result<(DensityStep, Monitors)> {
+        self.trainer.observed_step()
+    }
+
+    fn checkpoint(&self) -> DensityCheckpoint {
+        self.trainer.checkpoint()
+    }
+
+    fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
+        self.trainer.resume(checkpoint)
+    }
+
+    fn identity(&self, truth: &Truth, judge: &mut Pcg32) -> Result<Option<Identity>> {
+        let field = self.trainer.learned()?;
+        Ok(Some(identity(truth, &field, self.update(), judge)))
+    }
+
+    fn picture(&self, _: &mut Pcg32) -> Result<Snapshot> {
+        let field = self.trainer.learned()?;
+        Ok(snapshot(&field, self.update(), &self.draws(&field, 500)?))
+    }
+}
+
 /// One repeat of one method.
-pub(super) fn learn_field(
-    experiment: &DensityExperiment,
-    truth: &Truth,
-    objective: Objective,
-    repeat: u64,
-    session: &Session,
-) -> Result<Trained> {
-    let seed = experiment.seed.wrapping_add(repeat);
+pub(super) fn learn_field(course: &Course<'_>) -> Result<Trained> {
+    let (experiment, truth, seed) = (course.experiment, course.truth, course.seed());
     let (data, centre) = data_of(experiment, truth, seed);
     let law = NoiseLaw::fitted(&data)?;
     let sizes = sizes_of(experiment);
     let mut start = chain_rng(seed, START, 0);
     let field = DriftField::<f32>::new(&sizes, experiment.confinement, &centre, &mut start)?;
-    let mut trainer = ScoreTrainer::new(settings_of(experiment, objective, seed), data, field)?;
-    let mut judge = chain_rng(seed, JUDGE, 0);
-    let mut trained = Trained::default();
-    let every = (experiment.updates / CURVE).max(1);
-    let (clock, busy) = (Instant::now(), processor_seconds());
-    let (mut shown, mut told) = (0, 0.0);
-    while trainer.update() < experiment.updates {
-        if session.interrupted.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        let from = trainer.update();
-        let until = (from + every).min(experiment.updates);
-        let mut loss = 0.0;
-        while trainer.update() < until {
-            match trainer.step() {
-                Ok(step) => loss += step.loss,
-                Err(Error::Diverged { detail, .. }) => {
-                    trained.diverged = Some(detail);
-                    return Ok(trained);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        trained
-            .curve
-            .push((until as f64, loss / (until - from) as f64));
-        session.watch.advance(until - from);
-        // What is told on the way is not the method's time.
-        let aside = (Instant::now(), processor_seconds());
-        trained
-            .identity
-            .push(identity(truth, &trainer.learned()?, until, &mut judge));
-        let due = experiment.updates * (shown as u64 + 1) / experiment.snapshots as u64;
-        if repeat == 0 && until >= due {
-            shown += 1;
-            let field = trainer.learned()?;
-            let drawn = draws(experiment, &field.convert(), &law, (500, seed), session)?;
-            trained.snapshots.push(snapshot(&field, until, &drawn));
-        }
-        trained.wall -= aside.0.elapsed().as_secs_f64();
-        told += processor_seconds().zip(aside.1).map_or(0.0, |(a, b)| a - b);
+    let settings = settings_of(experiment, course.objective, seed);
+    let mut learner = FieldLearner {
+        course,
+        trainer: ScoreTrainer::new(settings, data, field)?,
+        law,
+    };
+    let mut progress = course.run(&mut learner)?;
+    let mut trained = progress.trained;
+    if trained.diverged.is_some() {
+        return Ok(trained);
     }
-    trained.wall += clock.elapsed().as_secs_f64();
-    let spent = processor_seconds().zip(busy).map(|(a, b)| a - b - told);
-    let field = trainer.learned()?;
-    let drawn = draws(experiment, &field.convert(), &law, (POINTS, seed), session)?;
-    let true_draws = truth.moons.equispaced(POINTS, &mut judge);
-    let points = columns(&truth.moons.sample(POINTS, &mut judge)).map(f64::from);
+    let field = learner.trainer.learned()?;
+    let drawn = learner.draws(&field, POINTS)?;
+    let true_draws = truth.moons.equispaced(POINTS, &mut progress.judge);
+    let points = columns(&truth.moons.sample(POINTS, &mut progress.judge)).map(f64::from);
     let (curl_rms, curl_ratio) = curl(&field.jacobians(&points));
     let mut put = |name: &str, value: f64| trained.metrics.insert(name.to_owned(), value);
     put("sliced_wasserstein", sliced(&drawn, &true_draws));
     put("mmd2", largest_mmd(&drawn, &true_draws, seed));
     put("curl_rms", curl_rms);
     put("curl_ratio", curl_ratio);
-    if let Some(seconds) = spent {
-        put("processor_seconds", seconds);
-    }
     if let Some(last) = trained.identity.last() {
         let (explicit, scale) = (last.explicit, last.constant);
         put("score_error", explicit / scale);

@@ -2,43 +2,39 @@
 //!
 //! How a learned law is judged is said in `study/moons.rs`.
 
+mod course;
 mod field;
 mod identity;
 mod monitors;
+mod network;
 mod one_step;
-mod progress;
 
+use self::course::Course;
 use self::field::learn_field;
-use self::identity::{Identity, of_scores};
+use self::identity::Identity;
+use self::network::learn;
 use self::one_step::{OneStep, one_step};
 use super::Session;
 use super::checkpoint::Checkpoints;
-use super::moons::{DATA, JUDGE, POINTS, SHOWN, Truth, floor, judging, over_repeats, points};
+use super::moons::{DATA, SHOWN, Truth, floor, over_repeats, points};
 use crate::dynamics::Generator;
 use crate::dynamics::streams::chain_rng;
 use crate::energy::Network;
-use crate::error::{Error, Result};
-use crate::experiment::{DensityExperiment, NoiseKey};
+use crate::error::Result;
+use crate::experiment::DensityExperiment;
 use crate::record::{
     Array, Chart, EnergyLedger, Established, RunDirectory, RunRecord, SamplerRecord, Seeds, Series,
     Stages, Verdict,
 };
-use crate::training::density::{
-    DensitySettings, DensityTrainer, Monitors, NoiseLaw, Objective, PlaneGrid,
-};
-use nalgebra::{DMatrix, DVector};
-use progress::Progress;
-use rand::Rng;
+use crate::training::density::{DensitySettings, Monitors, Objective};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// Domains of the random numbers.
 const START: u64 = 0x601;
 /// Share of cut forces above which the negative phase is not trusted.
 const MOST_CLIPPED: f64 = 0.05;
-/// Points kept of a learning curve.
-const CURVE: u64 = 100;
 
 /// The learned law at one update, for a figure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,40 +65,9 @@ struct Trained {
     diverged: Option<String>,
 }
 
-/// Processor seconds of this process so far, where the system tells them (user and system time, in 1/100 s).
-fn processor_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = text.rsplit(')').next()?.split_whitespace().collect();
-    let ticks = |k: usize| fields.get(k)?.parse::<f64>().ok();
-    Some((ticks(11)? + ticks(12)?) / 100.0)
-}
-
 fn columns(points: &[[f64; 2]]) -> DMatrix<f32> {
     let values = points.iter().flatten().map(|&v| v as f32);
     DMatrix::from_iterator(2, points.len(), values)
-}
-
-fn snapshot(network: &Network<f64>, update: u64, draws: &[[f64; 2]]) -> Snapshot {
-    let law = SHOWN.law(&network.convert());
-    let least = law.energy.iter().copied().fold(f64::INFINITY, f64::min);
-    let coarse = PlaneGrid {
-        cells: (30, 20),
-        ..SHOWN
-    };
-    let places = DMatrix::from_fn(2, coarse.len(), |i, k| coarse.centre(k)[i]);
-    let slopes = network.gradients(&places);
-    let score = (0..coarse.len())
-        .flat_map(|k| {
-            let [x, y] = coarse.centre(k);
-            [x, y, slopes[(0, k)], slopes[(1, k)]]
-        })
-        .collect();
-    Snapshot {
-        update,
-        shade: law.energy.iter().map(|e| e - least).collect(),
-        score,
-        points: draws.iter().take(500).flatten().copied().collect(),
-    }
 }
 
 /// What is learned from, and its mean.
@@ -137,14 +102,6 @@ fn settings_of(experiment: &DensityExperiment, objective: Objective, seed: u64) 
     }
 }
 
-/// Score and divergence of an energy at draws of the true law.
-fn identity(truth: &Truth, network: &Network<f64>, update: u64, rng: &mut impl Rng) -> Identity {
-    let points = columns(&truth.moons.sample(POINTS, rng)).map(f64::from);
-    let divergences = network.laplacians(&points).iter().map(|l| -l).collect();
-    let scores = -network.gradients(&points);
-    of_scores(&truth.moons, &points, (&scores, divergences), update)
-}
-
 /// One step of maximum likelihood from a fresh network of one variable, on the data's abscissae.
 fn step_on_a_line(experiment: &DensityExperiment, truth: &Truth) -> Result<OneStep> {
     let (data, centre) = data_of(experiment, truth, experiment.seed);
@@ -154,123 +111,6 @@ fn step_on_a_line(experiment: &DensityExperiment, truth: &Truth) -> Result<OneSt
     let (confinement, centre) = (experiment.confinement, &centre[..1]);
     let network = Network::<f64>::new(&sizes, confinement, centre, &mut start)?;
     one_step(&network, &data, (-3.0, 4.0), 1.0)
-}
-
-/// One repeat of one method.
-fn learn(
-    experiment: &DensityExperiment,
-    truth: &Truth,
-    objective: Objective,
-    repeat: u64,
-    (checkpoints, stage): (&Checkpoints<'_>, &str),
-    session: &Session,
-) -> Result<Trained> {
-    let seed = experiment.seed.wrapping_add(repeat);
-    let (data, centre) = data_of(experiment, truth, seed);
-    let mut start = chain_rng(seed, START, 0);
-    let sizes = sizes_of(experiment);
-    let network = Network::<f32>::new(&sizes, experiment.confinement, &centre, &mut start)?;
-    let noise = (experiment.noise == NoiseKey::Uniform).then(|| NoiseLaw::Uniform {
-        low: DVector::from_vec(vec![SHOWN.x.0, SHOWN.y.0]),
-        high: DVector::from_vec(vec![SHOWN.x.1, SHOWN.y.1]),
-    });
-    let settings = settings_of(experiment, objective, seed);
-    let mut trainer = DensityTrainer::new(settings, data, network, noise, session.follow(false))?;
-    let kept = checkpoints.kept::<Progress>()?;
-    let mut progress = kept
-        .filter(|kept| kept.stage == stage)
-        .unwrap_or_else(|| Progress::new(stage, chain_rng(seed, JUDGE, 0)));
-    if let Some(checkpoint) = progress.trainer.take() {
-        trainer.resume(checkpoint)?;
-        session.watch.advance(trainer.update());
-    }
-    let every = (experiment.updates / CURVE).max(1);
-    while trainer.update() < experiment.updates {
-        if session
-            .interrupted
-            .load(std::sync::atomic::Ordering::Relaxed)
-        {
-            return Err(Error::Interrupted);
-        }
-        let (clock, busy) = (Instant::now(), processor_seconds());
-        let until = (trainer.update() + every).min(experiment.updates);
-        let (from, mut loss) = (trainer.update(), 0.0);
-        let trained = &mut progress.trained;
-        while trainer.update() < until {
-            // The last update before a point of the curve is watched.
-            let moved = if trainer.update() + 1 == until {
-                trainer.observed_step().map(|(step, seen)| {
-                    trained.monitors.push(seen);
-                    step
-                })
-            } else {
-                trainer.step()
-            };
-            match moved {
-                Ok(step) => {
-                    loss += step.loss;
-                    progress.clipped += step.clipped;
-                }
-                Err(Error::Diverged { detail, .. }) => {
-                    trained.diverged = Some(detail);
-                    return Ok(progress.trained);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        trained.wall += clock.elapsed().as_secs_f64();
-        let spent = processor_seconds().zip(busy).map(|(a, b)| a - b);
-        progress.processor = progress.processor.zip(spent).map(|(sum, s)| sum + s);
-        trained
-            .curve
-            .push((until as f64, loss / (until - from) as f64));
-        session.watch.advance(until - from);
-        if objective.matches_scores() {
-            let (network, _) = trainer.learned()?;
-            trained
-                .identity
-                .push(identity(truth, &network, until, &mut progress.judge));
-        }
-        // Pictures of the first repeat, at equal distances, the last at the end.
-        let shown = trained.snapshots.len() as u64;
-        let due = experiment.updates * (shown + 1) / experiment.snapshots as u64;
-        if repeat == 0 && until >= due {
-            let (network, _) = trainer.learned()?;
-            let draws = judging()
-                .law(&network.convert())
-                .sample(500, &mut progress.judge);
-            trained.snapshots.push(snapshot(&network, until, &draws));
-        }
-        progress.trainer = Some(trainer.checkpoint());
-        checkpoints.keep(&progress)?;
-    }
-    let Progress {
-        mut trained,
-        mut judge,
-        processor,
-        clipped,
-        ..
-    } = progress;
-    let (network, log_z) = trainer.learned()?;
-    let law = judging().law(&network.convert());
-    let (metrics, _) = truth.judge(&law, &mut judge, seed);
-    trained.metrics = metrics;
-    trained.metrics.extend(monitors::metrics(&trained.monitors));
-    if let Objective::NoiseContrastive { .. } = objective {
-        let error = (log_z - law.log_z).abs();
-        trained.metrics.insert("log_z_error".to_owned(), error);
-    }
-    if let Objective::Contrastive { .. } = objective {
-        let share = clipped / experiment.updates as f64;
-        trained.metrics.insert("clip_fraction".to_owned(), share);
-    }
-    if let Some(seconds) = processor {
-        trained
-            .metrics
-            .insert("processor_seconds".to_owned(), seconds);
-    }
-    trained.parameters = network.parameters().to_vec();
-    Ok(trained)
 }
 
 fn record_of(name: &str, runs: &[Trained]) -> SamplerRecord {
@@ -366,11 +206,19 @@ pub fn run_density(
         for repeat in 0..experiment.repeats as u64 {
             let stage = format!("{name}-{repeat}");
             let run = stages.once(&stage, || {
-                let kept = (&checkpoints, &stage[..]);
-                if experiment.drift {
-                    return learn_field(experiment, &truth, *objective, repeat, session);
+                let course = Course {
+                    experiment,
+                    truth: &truth,
+                    objective: *objective,
+                    repeat,
+                    checkpoints: &checkpoints,
+                    stage: &stage,
+                    session,
+                };
+                match experiment.drift {
+                    true => learn_field(&course),
+                    false => learn(&course),
                 }
-                learn(experiment, &truth, *objective, repeat, kept, session)
             })?;
             if let Some(why) = &run.diverged {
                 let line = format!("{name}, repeat {repeat}: training diverged: {why}");

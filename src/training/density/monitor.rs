@@ -68,6 +68,15 @@ pub fn gradient_error(groups: &[Vec<f64>], width: usize, points: usize) -> Optio
     Some((width as f64 * scatter / ((count - 1.0) * points as f64)).sqrt())
 }
 
+/// [`gradient_error`] over [`GROUPS`] groups of a batch; `slope` gives the gradient of `width` points from the first on.
+pub fn scatter(batch: usize, mut slope: impl FnMut(usize, usize) -> Vec<f64>) -> Option<f64> {
+    let width = (batch / GROUPS).max(1);
+    let groups: Vec<Vec<f64>> = (0..batch / width)
+        .map(|k| slope(k * width, width))
+        .collect();
+    gradient_error(&groups, width, batch)
+}
+
 /// ⟨E⟩_data − ⟨E⟩_chains and its standard error, from pairs (`None` for one pair).
 pub fn energy_gap(data: &[f32], chains: &[f32]) -> (f64, Option<f64>) {
     let gaps: Vec<f64> = data

@@ -4,8 +4,9 @@
 //! ½⟨|s − ∇log p|²⟩ by ½⟨|∇log p|²⟩, whatever s is (Hyvärinen 2005).
 
 use super::descent::Descent;
+use super::monitor::{self, Monitors};
 use super::objective::{Objective, Slope, along, directions};
-use super::trainer::{DensitySettings, DensityStep};
+use super::trainer::{DensityCheckpoint, DensitySettings, DensityStep, MONITORS, norm};
 use crate::energy::DriftField;
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
@@ -120,13 +121,50 @@ impl ScoreTrainer {
         Ok(field)
     }
 
-    /// The loss and its slope on one batch, without moving.
-    pub fn slope(&mut self) -> Slope {
+    /// Everything needed to continue to the same bits.
+    pub fn checkpoint(&self) -> DensityCheckpoint {
+        DensityCheckpoint {
+            descent: self.descent.clone(),
+            rng: self.rng.clone(),
+            chains: None,
+        }
+    }
+
+    /// Continues from a checkpoint.
+    ///
+    /// # Errors
+    /// A checkpoint of another problem.
+    pub fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
+        if checkpoint.descent.theta.len() != self.descent.theta.len() {
+            let expected = "a checkpoint of this experiment";
+            return Err(Error::invalid("checkpoint", "another problem's", expected));
+        }
+        self.descent = checkpoint.descent;
+        self.rng = checkpoint.rng;
+        self.write_field()
+    }
+
+    fn write_field(&mut self) -> Result<()> {
+        let theta: Vec<f32> = self.descent.theta.iter().map(|&v| v as f32).collect();
+        self.field.set_parameters(&theta)
+    }
+
+    fn batch(&mut self) -> DMatrix<f32> {
         let picks: Vec<usize> = (0..self.settings.batch)
             .map(|_| self.rng.random_range(0..self.data.ncols()))
             .collect();
-        let batch = self.data.select_columns(&picks);
-        loss(&self.field, &batch, self.settings.objective, &mut self.rng)
+        self.data.select_columns(&picks)
+    }
+
+    fn drawn_slope(&mut self) -> (DMatrix<f32>, Slope) {
+        let batch = self.batch();
+        let slope = loss(&self.field, &batch, self.settings.objective, &mut self.rng);
+        (batch, slope)
+    }
+
+    /// The loss and its slope on one batch, without moving.
+    pub fn slope(&mut self) -> Slope {
+        self.drawn_slope().1
     }
 
     /// One update.
@@ -134,13 +172,39 @@ impl ScoreTrainer {
     /// # Errors
     /// [`Error::Diverged`] with the update and what diverged.
     pub fn step(&mut self) -> Result<DensityStep> {
-        let slope = self.slope();
+        let (_, slope) = self.drawn_slope();
+        self.descend(&slope)
+    }
+
+    /// One update, and how noisy its gradient was; there are no negatives to watch. Moves exactly as [`ScoreTrainer::step`] does:
+    /// what is watched draws from a stream of its own.
+    ///
+    /// # Errors
+    /// As [`ScoreTrainer::step`].
+    pub fn observed_step(&mut self) -> Result<(DensityStep, Monitors)> {
+        let (batch, slope) = self.drawn_slope();
+        let seed = self.settings.seed;
+        let mut rng = Pcg32::new(seed.wrapping_add(self.descent.update), MONITORS ^ seed);
+        let gradient_se = monitor::scatter(batch.ncols(), |first, width| {
+            let part = batch.columns(first, width).into_owned();
+            loss(&self.field, &part, self.settings.objective, &mut rng).theta
+        });
+        let monitors = Monitors {
+            update: self.descent.update + 1,
+            gradient_norm: norm(&slope.theta),
+            gradient_se,
+            chains: None,
+        };
+        Ok((self.descend(&slope)?, monitors))
+    }
+
+    /// Moves θ down a slope.
+    fn descend(&mut self, slope: &Slope) -> Result<DensityStep> {
         // A field has no log Z.
         let n = self.descent.theta.len();
         let (gradient, value) = (&slope.theta[..n], slope.loss);
         let gradient_norm = self.descent.down(&self.settings, value, gradient, n)?;
-        let theta: Vec<f32> = self.descent.theta.iter().map(|&v| v as f32).collect();
-        self.field.set_parameters(&theta)?;
+        self.write_field()?;
         Ok(DensityStep {
             update: self.descent.update,
             loss: value,

@@ -14,7 +14,7 @@ use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
 /// Stream of what monitors draw.
-const MONITORS: u64 = 0x6d6f_6e69;
+pub(super) const MONITORS: u64 = 0x6d6f_6e69;
 
 /// Everything that decides a run.
 #[derive(Clone, Debug)]
@@ -66,9 +66,9 @@ pub struct DensityStep {
 /// A run that can be continued to the same bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DensityCheckpoint {
-    descent: Descent,
-    rng: Pcg32,
-    chains: Option<ChainState>,
+    pub(super) descent: Descent,
+    pub(super) rng: Pcg32,
+    pub(super) chains: Option<ChainState>,
 }
 
 /// What one update contrasts.
@@ -378,11 +378,10 @@ impl DensityTrainer {
         let seed = self.settings.seed;
         let mut rng = Pcg32::new(seed.wrapping_add(self.descent.update), MONITORS ^ seed);
         let batch = points.data.ncols();
-        let width = (batch / monitor::GROUPS).max(1);
-        let groups: Vec<Vec<f64>> = (0..batch / width)
-            .map(|k| points.part(k * width, width))
-            .map(|part| self.scattering_slope(&part, &mut rng).theta)
-            .collect();
+        let gradient_se = monitor::scatter(batch, |first, width| {
+            let part = points.part(first, width);
+            self.scattering_slope(&part, &mut rng).theta
+        });
         let chains = points.negatives.as_ref().map(|n| {
             // Other points than those that chains may have started from.
             let picks: Vec<usize> = (0..batch)
@@ -406,7 +405,7 @@ impl DensityTrainer {
         Monitors {
             update: self.descent.update + 1,
             gradient_norm: norm(&slope.theta),
-            gradient_se: monitor::gradient_error(&groups, width, batch),
+            gradient_se,
             chains,
         }
     }
@@ -426,7 +425,7 @@ impl DensityTrainer {
     }
 }
 
-fn norm(gradient: &[f64]) -> f64 {
+pub(super) fn norm(gradient: &[f64]) -> f64 {
     gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
 }
 
