@@ -120,6 +120,8 @@ pub fn trainer(energy: &SoftSpin) -> Trainer {
             .collect()
     };
     let settings = Settings {
+        restart: 0.0,
+        limit: None,
         method: Method::Pcd,
         positive: Horizon::Time(0.3),
         negative: Horizon::Time(0.6),

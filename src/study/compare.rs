@@ -14,8 +14,8 @@ use super::stream;
 use crate::energy::{Model, Parametric, exact};
 use crate::error::Result;
 use crate::record::{
-    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, Seeds, Undecided,
-    Verdict,
+    Array, CardRecord, Comparison, Established, Metric, RunDirectory, RunRecord, SamplerRecord,
+    Seeds, Undecided, Verdict,
 };
 use crate::sampler::{Horizon, Phase};
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -292,6 +292,14 @@ pub fn compare(
     record
         .samplers
         .extend(outcomes.into_iter().map(|o| o.record));
+    for program in &record.program {
+        let own = |s: &&mut SamplerRecord| s.name == program.sampler;
+        let kl = program.likelihood.and_then(|l| l.data_kl);
+        if let (Some(sampler), Some(value)) = (record.samplers.iter_mut().find(own), kl) {
+            let metric = Metric { value, se: None };
+            sampler.metrics.insert("data_kl".to_owned(), metric);
+        }
+    }
     if let (Some(nodes), true) = (prepared.dataset.as_ref().and_then(|d| d.moons), sampled) {
         let (law, seed) = (&nodes.moons, prepared.experiment.seed);
         record.samplers.push(moons::floor(law, seed));

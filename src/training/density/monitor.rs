@@ -68,7 +68,7 @@ pub fn gradient_error(groups: &[Vec<f64>], width: usize, points: usize) -> Optio
     Some((width as f64 * scatter / ((count - 1.0) * points as f64)).sqrt())
 }
 
-/// [`gradient_error`] over [`GROUPS`] groups of a batch; `slope` gives the gradient of `width` points from the first on.
+/// [`gradient_error`] over sixteen groups of a batch; `slope` gives the gradient of `width` points from the first on.
 pub fn scatter(batch: usize, mut slope: impl FnMut(usize, usize) -> Vec<f64>) -> Option<f64> {
     let width = (batch / GROUPS).max(1);
     let groups: Vec<Vec<f64>> = (0..batch / width)
