@@ -265,6 +265,21 @@ fn climbs_rise_and_resume() {
 }
 
 #[test]
+fn divergence_is_reported() {
+    let (model, rows) = spins();
+    let wild = AscentSettings {
+        learning_rate: 1e5,
+        ..ascent(10)
+    };
+    let mut trainer = LikelihoodTrainer::new(wild, &model, rows, model.parameters()).unwrap();
+    let words = trainer.step().unwrap_err().to_string();
+    assert!(
+        words.contains("at update 1") && words.contains("learning_rate"),
+        "{words}"
+    );
+}
+
+#[test]
 fn what_is_out_of_reach_is_said() {
     let words = |model: Model, rows: Vec<Vec<f64>>| {
         let made = ExactLikelihood::new(&model, rows);

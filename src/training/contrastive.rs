@@ -402,20 +402,8 @@ impl Trainer {
             couplings.iter_mut().for_each(within);
         }
         self.update += 1;
-        if let Some(k) = moved.iter().position(|v| v.is_nan() || v.abs() >= 1e3) {
-            let name = if k < nodes {
-                format!("field {k}")
-            } else {
-                format!("coupling {}", k - nodes)
-            };
-            return Err(Error::Diverged {
-                what: "training".to_owned(),
-                detail: format!(
-                    "at update {} {name} is {:.3e}; a smaller learning_rate, a longer negative phase, a weight_decay or a limit may hold it",
-                    self.update, moved[k]
-                ),
-            });
-        }
+        let remedy = "a smaller learning_rate, a longer negative phase, a weight_decay or a limit may hold it";
+        check_bounded(&moved, nodes, self.update, remedy)?;
         self.parameters.couplings = moved.split_off(nodes);
         self.parameters.fields = moved;
         let moment_error = positive.fields[..visible]
@@ -462,4 +450,25 @@ impl Trainer {
         // What was read, not what the device holds: training sees the chip through its readout.
         Ok(run.samples.x.iter().map(|&v| f64::from(v)).collect())
     }
+}
+
+/// Parameters beyond this have diverged.
+const BOUND: f64 = 1e3;
+
+/// Refuses parameters (fields, then couplings) that an update has thrown away.
+///
+/// # Errors
+/// [`Error::Diverged`] with the update, the parameter and what may help.
+pub(super) fn check_bounded(theta: &[f64], nodes: usize, update: u64, remedy: &str) -> Result<()> {
+    let Some(k) = theta.iter().position(|v| v.is_nan() || v.abs() >= BOUND) else {
+        return Ok(());
+    };
+    let name = match k.checked_sub(nodes) {
+        None => format!("field {k}"),
+        Some(edge) => format!("coupling {edge}"),
+    };
+    Err(Error::Diverged {
+        what: "training".to_owned(),
+        detail: format!("at update {update} {name} is {:.3e}; {remedy}", theta[k]),
+    })
 }

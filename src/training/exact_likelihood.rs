@@ -4,6 +4,7 @@
 //! rows, hidden nodes summed over. Spins (≤ 20 with the hidden ones) are enumerated; one or two real variables with any number of
 //! hidden cells that do not couple to each other are summed over a grid; Gaussians without hidden nodes have a closed form.
 
+use super::contrastive::check_bounded;
 use super::optimiser::{Optimiser, OptimiserKind, falling};
 use crate::energy::{
     Couplings, Ising, Marginal, Model, Parameters, Parametric, Quadratic, SoftSpin, exact,
@@ -499,7 +500,7 @@ impl LikelihoodTrainer {
     /// One update.
     ///
     /// # Errors
-    /// As [`ExactLikelihood::phases`].
+    /// As [`ExactLikelihood::phases`], and [`Error::Diverged`] with the update and the cause.
     pub fn step(&mut self) -> Result<Ascended> {
         let found = self.likelihood.phases(&self.parameters)?;
         let slope = found.clamped.minus(&found.free);
@@ -519,6 +520,8 @@ impl LikelihoodTrainer {
         let rate = falling(learning_rate, decay, self.update, updates);
         self.optimiser.ascend(&mut theta, &gradient, rate);
         self.update += 1;
+        let remedy = "a smaller learning_rate or a weight_decay may hold it";
+        check_bounded(&theta, nodes, self.update, remedy)?;
         self.parameters.couplings = theta.split_off(nodes);
         self.parameters.fields = theta;
         let visible = self.likelihood.rows[0].len();
