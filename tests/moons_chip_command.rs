@@ -5,11 +5,12 @@
 mod command;
 
 use command::{json, text, thermochip};
+use nalgebra::DMatrix;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use thermochip::data::TwoMoons;
+use thermochip::data::{NumberFile, TwoMoons};
 
 /// Six hidden cells, few updates: a sketch of the moons.
 fn chip(train: &str) -> String {
@@ -92,7 +93,11 @@ fn chips_are_held_against_the_moons_exactly() {
     let temperature = both["training"]["curve"][29]["temperature"]
         .as_f64()
         .unwrap();
-    assert!((temperature - 1.0).abs() < 0.2, "{temperature}");
+    // It was measured (never exactly one), and is near what the die samples at.
+    assert!(
+        temperature != 1.0 && (temperature - 1.0).abs() < 0.2,
+        "{temperature}"
+    );
     let names: Vec<&str> = both["samplers"]
         .as_array()
         .unwrap()
@@ -143,7 +148,25 @@ fn couplings_are_learned_at_once() {
     );
     let found = run("run", dir, &soft, "scores");
     assert_eq!(found["training"]["through"], "exact");
-    // Gaussian rows matched: cov = P⁻¹ by closed form, read back from the file of parameters.
+    // All couplings are free: the matched Gaussian has the rows' own precision, P C = 1.
+    let file = NumberFile::read(&dir.join("scores/parameters.npz")).unwrap();
+    let (mut precision, j2) = (DMatrix::zeros(3, 3), file.list("j2").unwrap());
+    for row in file.coupling_rows().unwrap() {
+        let (a, b) = (row[0] as usize, row[1] as usize);
+        precision[(a, b)] = -row[2];
+        precision[(b, a)] = -row[2];
+    }
+    (0..3).for_each(|i| precision[(i, i)] = 2.0 * j2[i]);
+    let text_of_rows = fs::read_to_string(dir.join("rows.csv")).unwrap();
+    let values = text_of_rows
+        .split([',', '\n'])
+        .map(|v| v.parse::<f64>().unwrap() / 8.0 - 1.0);
+    let x = DMatrix::from_iterator(3, 200, values);
+    let mean = x.column_mean();
+    let centred = DMatrix::from_fn(3, 200, |i, k| x[(i, k)] - mean[i]);
+    let covariance = &centred * centred.transpose() / 200.0;
+    assert!((&precision * &covariance - DMatrix::identity(3, 3)).amax() < 1e-8);
+    assert!((&precision * &covariance * 1.01 - DMatrix::identity(3, 3)).amax() > 1e-3);
     let spins = data.replace("scale = [0, 16]", "scale = [0, 16]\nthreshold = 8");
     let pbits = "[hardware]\nmodel = \"pbit_cmos_subthreshold\"\n[plan]\nchains = 20\nduration = \"20 tau\"\n";
     let ising =
@@ -211,6 +234,9 @@ fn what_a_method_does_not_use_is_refused() {
     assert!(refused(dir, &width).contains("data.width"));
     let spins = "version = 1\n[data]\nkind = \"two_moons\"\n[energy]\nkind = \"ising\"\n[train]\n[hardware]\nmodel = \"pbit_cmos_subthreshold\"\n";
     assert!(refused(dir, spins).contains("points of the plane"));
+    let idle = chip("method = \"pcd\"").replace("[train]", "[digital_x]");
+    let idle = &idle[..idle.find("[digital_x]").unwrap()];
+    assert!(refused(dir, idle).contains("a section [train]"));
     let many = format!(
         "{}[energy]\nkind = \"soft_spin\"\nj2 = 1\nj4 = 1\n[train]\nmethod = \"mle\"\n[hardware]\nmodel = \"soft_spin_cmos\"\n",
         numbers(dir)
@@ -242,13 +268,26 @@ fn a_climb_is_resumed() {
         !out.join("run.json").exists(),
         "it was cut off before its end"
     );
-    thermochip(&[
+    // The checkpoint is read: one that is none is refused, and the good one goes on.
+    let kept = fs::read(out.join("checkpoint.bin")).unwrap();
+    let resume = [
         "train",
         text(&file),
         "--out",
         text(&out),
         "--quiet",
         "--resume",
-    ]);
+    ];
+    fs::write(out.join("checkpoint.bin"), &kept[..kept.len() / 2]).unwrap();
+    assert!(
+        !Command::new(program)
+            .args(resume)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    fs::write(out.join("checkpoint.bin"), &kept).unwrap();
+    thermochip(&resume);
     assert_eq!(fs::read(out.join("parameters.npz")).unwrap(), whole);
 }

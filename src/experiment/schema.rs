@@ -314,6 +314,12 @@ impl Experiment {
         if experiment.train.is_some() && experiment.data.is_none() {
             return Err(top.missing("data", "a section [data] to train on"));
         }
+        if let (Some(Data::Moons(_)), None, Some(section)) =
+            (&experiment.data, &experiment.train, top.section("data")?)
+        {
+            let expected = "a section [train]: points of the plane are there to be learned";
+            return Err(section.refused("kind", expected));
+        }
         experiment.check_training(&top)?;
         let learns_alone = matches!(&experiment.train, Some(train) if train.rbm.is_some());
         if experiment.hardware.is_none() && experiment.digital.is_empty() && !learns_alone {

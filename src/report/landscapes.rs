@@ -79,7 +79,7 @@ fn programmed(directory: &RunDirectory, name: &str) -> Option<Figure> {
             "Shade: the exact density of the two nodes of the plane, all hidden cells summed over. Strokes: its score, from each point the way it pulls. Marks: draws."
         }
         None => {
-            "Marks: draws of the two nodes of the plane. The die has no energy whose density could be shaded."
+            "Marks: draws of the two nodes of the plane. No density is shaded: the array has no energy, or its hidden cells couple."
         }
     };
     Some(Figure {

@@ -230,10 +230,10 @@ impl Prepared {
             dies,
             held,
         };
-        super::learn::check(&prepared).map_err(|e| e.in_file(&file))?;
-        super::exactly::check(&prepared).map_err(|e| e.in_file(&file))?;
         super::rbm::check(&prepared).map_err(|e| e.in_file(&file))?;
         prepared.check().map_err(|e| as_plan(e).in_file(&file))?;
+        super::learn::check(&prepared).map_err(|e| e.in_file(&file))?;
+        super::exactly::check(&prepared).map_err(|e| e.in_file(&file))?;
         Ok(prepared)
     }
 

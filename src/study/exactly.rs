@@ -25,7 +25,7 @@ struct Saved {
     wall: f64,
 }
 
-fn rows_of(data: &Dataset) -> Vec<Vec<f64>> {
+pub(super) fn rows_of(data: &Dataset) -> Vec<Vec<f64>> {
     data.train.iter().map(|&r| data.rows[r].clone()).collect()
 }
 
@@ -80,7 +80,16 @@ pub(super) fn check(prepared: &Prepared) -> Result<()> {
             let made = trainer(prepared, (train, data), train.first.as_ref());
             return made.map(|_| ()).map_err(|e| e.at("train.first"));
         }
-        (Method::ScoreMatching, Model::SoftSpin(_)) => return Ok(()),
+        (Method::ScoreMatching, Model::SoftSpin(energy)) => {
+            return match energy.fields.iter().find(|b| **b != 0.0) {
+                Some(field) => {
+                    let expected =
+                        "no fields beside method = \"score_matching\", which finds them at once";
+                    Err(Error::invalid("energy.fields", field, expected))
+                }
+                None => Ok(()),
+            };
+        }
         (Method::ScoreMatching, _) => "an energy of real variables (soft_spin) for score_matching",
         (Method::PseudoLikelihood, Model::Ising(_)) => return Ok(()),
         (Method::PseudoLikelihood, _) => "an energy of spins (ising) for pseudo_likelihood",

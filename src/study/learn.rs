@@ -31,7 +31,7 @@ struct Saved {
     wall: f64,
 }
 
-/// The start: fields zero, visible–hidden couplings small and random, the rest zero.
+/// The start: fields as the energy has them, visible–hidden couplings small and random, the rest zero.
 pub(super) fn start(prepared: &Prepared, (train, data): (&Train, &Dataset)) -> Parameters {
     let mut parameters = prepared.model.parameters();
     let mut rng = chain_rng(prepared.experiment.seed, TRAINING, u64::MAX);
@@ -178,7 +178,7 @@ pub(super) fn learn(
     }
     let began = Instant::now();
     let (mut sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
-    let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
+    let rows = exactly::rows_of(data);
     let settings = settings(prepared, train, data, analog, prepared.experiment.seed)?;
     let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     let kept = checkpoints.kept::<Saved>()?;
@@ -280,7 +280,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
         return Ok(None);
     }
     let check = &train.cross_check;
-    let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
+    let rows = exactly::rows_of(data);
     session
         .watch
         .begin("coupling check", 2 * check.repeats as u64 * check.updates);

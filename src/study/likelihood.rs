@@ -60,6 +60,9 @@ impl<'a> Judge<'a> {
             Judge::Moons(data, nodes, truth) => {
                 let (energy, shifts) = chip.shifted_energy()?;
                 let own = PlaneMarginal::new(*nodes, &energy, [shifts[0], shifts[1]]).ok()?;
+                if !own.is_resolved() {
+                    return None;
+                }
                 let law = judging().law_of(|point| own.value(point));
                 if law.border > MOST_BORDER {
                     return None;

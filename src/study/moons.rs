@@ -195,6 +195,8 @@ pub(super) struct PlaneMarginal {
     /// Where a die's cells are shifted to.
     shift: [f64; 2],
     marginal: Marginal,
+    /// Largest curvature of the visible cells where the moons are; hidden cells only soften it.
+    stiffness: f64,
 }
 
 impl PlaneMarginal {
@@ -206,12 +208,19 @@ impl PlaneMarginal {
         let grid = judging();
         let [low, high] = [[grid.x.0, grid.y.0], [grid.x.1, grid.y.1]].map(|p| nodes.to_nodes(p));
         let within = [0, 1].map(|i| (low[i] - shift[i], high[i] - shift[i]));
-        let marginal = Marginal::new(energy, 2, &within)?;
+        let far = 2.0 / nodes.width;
+        let of = |i: usize| 2.0 * energy.j2[i] + 12.0 * energy.j4[i] * far * far;
         Ok(PlaneMarginal {
             nodes,
             shift,
-            marginal,
+            marginal: Marginal::new(energy, 2, &within)?,
+            stiffness: of(0).max(of(1)),
         })
+    }
+
+    /// Whether the grid that laws are judged on resolves this one.
+    pub fn is_resolved(&self) -> bool {
+        self.stiffness.max(0.0).sqrt() * SPACING < self.nodes.width
     }
 
     fn cells(&self, point: [f64; 2]) -> [f64; 2] {

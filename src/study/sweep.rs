@@ -171,13 +171,13 @@ fn collect(record: &RunRecord, values: &mut Values) {
             put(name, metric, *value);
         }
     }
-    for program in record
-        .program
-        .iter()
-        .filter(|p| p.sampler == "analog-ideal")
-    {
+    let ideal = |name: &str| name == "analog-ideal";
+    let told = record.samplers.iter().find(|s| ideal(&s.name));
+    for program in record.program.iter().filter(|p| ideal(&p.sampler)) {
         for (metric, value) in dice::held_data(program) {
-            put("ideal", &metric, Metric { value, se: None });
+            if told.is_none_or(|s| !s.metrics.contains_key(&metric)) {
+                put("ideal", &metric, Metric { value, se: None });
+            }
         }
     }
 }

@@ -199,7 +199,13 @@ impl Trainer {
         if let Some(rule) = &settings.local_rule {
             rule.check()?;
         }
-        let parameters = start.fields.len() + start.couplings.len();
+        let mut theta = start.to_vec();
+        bound(&mut theta, nodes, settings.limit);
+        let parameters = theta.len();
+        let start = Parameters {
+            couplings: theta.split_off(nodes),
+            fields: theta,
+        };
         Ok(Trainer {
             optimiser: Optimiser::new(settings.optimiser, parameters),
             rng: Pcg32::seed_from_u64(settings.seed),
@@ -383,24 +389,18 @@ impl Trainer {
         let gap = positive.minus(&negative);
         let theta = self.parameters.to_vec();
         let energy_gap = theta.iter().zip(&gap).map(|(t, g)| t * g).sum();
+        // What the sampler holds is θ/T: its couplings are pulled, and it is what a step is taken of.
         let temperature = self.thermometer.as_ref().map(|t| t.heat.temperature());
-        for g in &mut gradient {
-            *g *= temperature.unwrap_or(1.0);
-        }
-        for (g, t) in gradient[nodes..].iter_mut().zip(&theta[nodes..]) {
-            *g -= self.settings.weight_decay * t;
+        let t = temperature.unwrap_or(1.0);
+        for (g, value) in gradient[nodes..].iter_mut().zip(&theta[nodes..]) {
+            *g -= self.settings.weight_decay * value / t;
         }
 
         let (rate, decay) = (self.settings.learning_rate, self.settings.decay);
-        let rate = falling(rate, decay, self.update, self.settings.updates);
+        let rate = t * falling(rate, decay, self.update, self.settings.updates);
         let mut moved = theta;
         self.optimiser.ascend(&mut moved, &gradient, rate);
-        if let Some((field, coupling)) = self.settings.limit {
-            let (fields, couplings) = moved.split_at_mut(nodes);
-            fields.iter_mut().for_each(|v| *v = v.clamp(-field, field));
-            let within = |v: &mut f64| *v = v.clamp(-coupling, coupling);
-            couplings.iter_mut().for_each(within);
-        }
+        bound(&mut moved, nodes, self.settings.limit);
         self.update += 1;
         let remedy = "a smaller learning_rate, a longer negative phase, a weight_decay or a limit may hold it";
         check_bounded(&moved, nodes, self.update, remedy)?;
@@ -450,6 +450,17 @@ impl Trainer {
         // What was read, not what the device holds: training sees the chip through its readout.
         Ok(run.samples.x.iter().map(|&v| f64::from(v)).collect())
     }
+}
+
+/// Fields, then couplings, kept within ±`limit`.
+fn bound(theta: &mut [f64], nodes: usize, limit: Option<(f64, f64)>) {
+    let Some((field, coupling)) = limit else {
+        return;
+    };
+    let (fields, couplings) = theta.split_at_mut(nodes);
+    fields.iter_mut().for_each(|v| *v = v.clamp(-field, field));
+    let within = |v: &mut f64| *v = v.clamp(-coupling, coupling);
+    couplings.iter_mut().for_each(within);
 }
 
 /// Parameters beyond this have diverged.

@@ -91,12 +91,20 @@ impl Grid {
         Ok(grid)
     }
 
-    /// Over the rows' range and as much again.
+    /// Over the rows' range with the cells' own wells, and as much again. A mode that the edge of such a box does not tell of is not
+    /// seen.
     fn around(rows: &[Vec<f64>], energy: &SoftSpin) -> Result<Self> {
         let range = |i: usize| {
             let values = rows.iter().map(|row| row[i]);
             let least = values.clone().fold(f64::INFINITY, f64::min);
             let most = values.fold(f64::NEG_INFINITY, f64::max);
+            let (j2, j4) = (energy.j2[i], energy.j4[i]);
+            let well = if j2 < 0.0 {
+                (-0.5 * j2 / j4).sqrt()
+            } else {
+                0.0
+            };
+            let (least, most) = (least.min(-well), most.max(well));
             (least, most.max(least + LEAST_WIDTH))
         };
         Grid::wider((0..rows[0].len()).map(range).collect(), energy)
@@ -220,12 +228,20 @@ fn of_spins(energy: &Ising, seen: &[f64]) -> Result<Phases> {
     for (k, p) in law.iter().enumerate() {
         visible[k % seen.len()] += p;
     }
+    if let Some(k) = (0..seen.len()).find(|&k| seen[k] > 0.0 && visible[k] == 0.0) {
+        return Err(Error::Diverged {
+            what: "training".to_owned(),
+            detail: format!(
+                "the law gives visible state {k}, which rows show, no probability that a double holds; a smaller learning_rate or a weight_decay may hold it"
+            ),
+        });
+    }
     // p(v, h) turned into q(v) p(h | v), with q the rows'.
-    let clamped = law
-        .iter()
-        .enumerate()
-        .map(|(k, p)| p * seen[k % seen.len()] / visible[k % seen.len()])
-        .collect();
+    let of_rows = |(k, p): (usize, &f64)| match seen[k % seen.len()] {
+        0.0 => 0.0,
+        q => p * q / visible[k % seen.len()],
+    };
+    let clamped = law.iter().enumerate().map(of_rows).collect();
     let shown = seen.iter().zip(&visible).filter(|(q, _)| **q > 0.0);
     Ok(Phases {
         clamped: spin_statistics(clamped, &energy.couplings),

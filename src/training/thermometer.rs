@@ -1,11 +1,12 @@
 //! The temperature that a chip samples at, measured while it is trained through.
 //!
 //! A chip programmed with θ holds exp(−E_θ/T), that is the energy E_{θ/T}. The gradient of the log-likelihood by what it
-//! holds is ⟨s⟩_clamped − ⟨s⟩_free; a step η of θ/T along it is a step ηT of θ, while a pull −λ of the couplings that it holds is −λ
-//! of those programmed. T is read off the free phases: of real variables the virial ⟨x·∇E_θ⟩/n, of spins 1/β of the maximum
+//! holds is ⟨s⟩_clamped − ⟨s⟩_free, less λ of the couplings that it holds; a step η of θ/T along it (whatever the optimiser makes of it)
+//! is a step ηT of θ. T is read off the free phases: of real variables the virial ⟨x·∇E_θ⟩/n, of spins 1/β of the maximum
 //! pseudo-likelihood, averaged over updates with weights that fall by e in [`MEMORY`].
 //!
-//! Chains that have not forgotten their start (CD with short phases) tell a T that is off.
+//! It is of the energy that was programmed: chains that have not forgotten their start (CD with short phases), and couplings and
+//! cells that are not as programmed (few converter bits, mismatch, offsets), tell a T that is off.
 
 use crate::diagnostics::pseudo_likelihood_beta;
 use crate::energy::{Model, Parameters, Parametric};
