@@ -38,7 +38,7 @@ impl MoonNodes {
         std::array::from_fn(|i| CENTRE[i] + self.width * nodes[i])
     }
 
-    /// Rows to learn from, then as independent rows held out: no labels.
+    /// Rows to learn from, then rows held out; no labels.
     pub fn dataset(&self, (learn, test): (&[[f64; 2]], &[[f64; 2]])) -> Dataset {
         let all = learn.iter().chain(test);
         Dataset {

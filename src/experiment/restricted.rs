@@ -1,7 +1,7 @@
 //! `[train]` beside `[energy] kind = "rbm"`: learning of a restricted Boltzmann machine by block Gibbs sampling.
 
 use super::reader::Section;
-use super::training::{CrossCheck, Train, decay};
+use super::training::{CrossCheck, Train, decay, restart};
 use crate::error::Result;
 use crate::training::{Method, OptimiserKind};
 use serde::Serialize;
@@ -107,12 +107,7 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
         batch,
         first: None,
         start_spread: s.positive("start_spread", 0.05)?,
-        restart: s.within(
-            "restart",
-            0.0,
-            |v| (0.0..=1.0).contains(&v),
-            "between 0 and 1",
-        )?,
+        restart: restart(s)?,
         positive: String::new(),
         negative: String::new(),
         conditional: None,

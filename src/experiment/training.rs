@@ -227,6 +227,12 @@ pub(super) fn decay(s: &Section<'_>, default: f64) -> Result<f64> {
     )
 }
 
+/// Reads the probability that a chain of PCD begins anew.
+pub(super) fn restart(s: &Section<'_>) -> Result<f64> {
+    let share = |v: f64| (0.0..=1.0).contains(&v);
+    s.within("restart", 0.0, share, "between 0 and 1")
+}
+
 /// `train.temperature` where the sampler's own is measured and enters the update.
 pub const MEASURED: &str = "measured";
 
@@ -393,12 +399,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         batch: s.count("batch", 100, 1)? as usize,
         first,
         start_spread: s.within("start_spread", 0.05, |v| v >= 0.0, "of at least 0")?,
-        restart: s.within(
-            "restart",
-            0.0,
-            |v| (0.0..=1.0).contains(&v),
-            "between 0 and 1",
-        )?,
+        restart: restart(s)?,
         positive: s.time("positive", "0.3 tau")?,
         negative: s.time("negative", "0.6 tau")?,
         conditional,

@@ -302,12 +302,7 @@ pub fn compare(
     }
     if let (Some(nodes), true) = (prepared.dataset.as_ref().and_then(|d| d.moons), sampled) {
         let (law, seed) = (&nodes.moons, prepared.experiment.seed);
-        let mut floor = moons::floor(law, seed);
-        let kl = floor.metrics.remove("kl");
-        floor
-            .metrics
-            .extend(kl.map(|kl| ("data_kl".to_owned(), kl)));
-        record.samplers.push(floor);
+        record.samplers.push(moons::floor(law, "data_kl", seed));
         directory.write_arrays("landscape-moons.npz", &moons::picture_of_moons(law, seed))?;
     }
     prepared.trajectories(&model, directory, session)?;

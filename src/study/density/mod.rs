@@ -286,7 +286,9 @@ pub fn run_density(
         record.charts.push(step.chart());
         record.verdicts.push(step.verdict());
     }
-    record.samplers.push(floor(&truth.moons, experiment.seed));
+    record
+        .samplers
+        .push(floor(&truth.moons, "kl", experiment.seed));
     directory.write_run(&record)?;
     stages.finish();
     checkpoints.forget();

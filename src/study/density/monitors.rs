@@ -168,7 +168,7 @@ fn chart(stem: &str, (title, caption): (String, &str), y: &str, series: Vec<Seri
 
 /// Learning curves of one method.
 pub(super) fn charts(name: &str, repeats: &[&[Monitors]]) -> Vec<Chart> {
-    // Drifts have no monitors yet; a training that diverged early may have none.
+    // A training that diverged early may have none.
     if repeats.iter().all(|seen| seen.is_empty()) {
         return Vec::new();
     }

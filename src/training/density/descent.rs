@@ -3,6 +3,9 @@
 use super::trainer::DensitySettings;
 use crate::error::{Error, Result};
 use crate::training::optimiser::{Optimiser, OptimiserKind, falling};
+use nalgebra::DMatrix;
+use rand::RngExt;
+use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
 /// Beyond this a parameter or a loss counts as diverged.
@@ -27,6 +30,19 @@ impl Descent {
             theta,
             update: 0,
         }
+    }
+
+    /// Continues where another descent of the same problem stands.
+    ///
+    /// # Errors
+    /// One of another number of parameters.
+    pub fn resume(&mut self, kept: Descent) -> Result<()> {
+        if kept.theta.len() != self.theta.len() {
+            let expected = "a checkpoint of this experiment";
+            return Err(Error::invalid("checkpoint", "another problem's", expected));
+        }
+        *self = kept;
+        Ok(())
     }
 
     /// Moves θ against `gradient`; the first `decaying` entries feel the weight decay. Returns ‖gradient‖ before clipping.
@@ -75,4 +91,11 @@ impl Descent {
         }
         Ok(norm)
     }
+}
+
+/// `count` columns of the data, drawn with replacement.
+pub(super) fn batch_of(data: &DMatrix<f32>, count: usize, rng: &mut Pcg32) -> DMatrix<f32> {
+    let pick = |_| rng.random_range(0..data.ncols());
+    let picks: Vec<usize> = (0..count).map(pick).collect();
+    data.select_columns(&picks)
 }

@@ -3,14 +3,14 @@
 //! Exact J = ⟨½|s|² + tr ∂s/∂x⟩, sliced ⟨½(v·s)² + vᵀ(∂s/∂x)v⟩, denoising ½σ²⟨|s(x + σε) + ε/σ|²⟩. J differs from the explicit
 //! ½⟨|s − ∇log p|²⟩ by ½⟨|∇log p|²⟩, whatever s is (Hyvärinen 2005).
 
-use super::descent::Descent;
+use super::descent::{Descent, batch_of};
 use super::monitor::{self, Monitors};
 use super::objective::{Objective, Slope, along, directions};
 use super::trainer::{DensityCheckpoint, DensitySettings, DensityStep, MONITORS, norm};
 use crate::energy::DriftField;
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg32;
 
@@ -135,11 +135,7 @@ impl ScoreTrainer {
     /// # Errors
     /// A checkpoint of another problem.
     pub fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
-        if checkpoint.descent.theta.len() != self.descent.theta.len() {
-            let expected = "a checkpoint of this experiment";
-            return Err(Error::invalid("checkpoint", "another problem's", expected));
-        }
-        self.descent = checkpoint.descent;
+        self.descent.resume(checkpoint.descent)?;
         self.rng = checkpoint.rng;
         self.write_field()
     }
@@ -149,15 +145,8 @@ impl ScoreTrainer {
         self.field.set_parameters(&theta)
     }
 
-    fn batch(&mut self) -> DMatrix<f32> {
-        let picks: Vec<usize> = (0..self.settings.batch)
-            .map(|_| self.rng.random_range(0..self.data.ncols()))
-            .collect();
-        self.data.select_columns(&picks)
-    }
-
     fn drawn_slope(&mut self) -> (DMatrix<f32>, Slope) {
-        let batch = self.batch();
+        let batch = batch_of(&self.data, self.settings.batch, &mut self.rng);
         let slope = loss(&self.field, &batch, self.settings.objective, &mut self.rng);
         (batch, slope)
     }

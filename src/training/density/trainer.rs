@@ -1,6 +1,6 @@
 //! The loop: a batch, the objective's slope, one step of the optimiser; divergence told with the update and the cause.
 
-use super::descent::Descent;
+use super::descent::{Descent, batch_of};
 use super::likelihood;
 use super::monitor::{self, ChainMonitors, Monitors};
 use super::objective::{self, NoiseLaw, Objective, Slope};
@@ -209,11 +209,7 @@ impl DensityTrainer {
     /// # Errors
     /// A checkpoint of another problem.
     pub fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
-        if checkpoint.descent.theta.len() != self.descent.theta.len() {
-            let expected = "a checkpoint of this experiment";
-            return Err(Error::invalid("checkpoint", "another problem's", expected));
-        }
-        self.descent = checkpoint.descent;
+        self.descent.resume(checkpoint.descent)?;
         self.rng = checkpoint.rng;
         self.write_network()?;
         if let Some(chains) = checkpoint.chains {
@@ -227,13 +223,6 @@ impl DensityTrainer {
         let n = self.descent.theta.len() - 1;
         let theta: Vec<f32> = self.descent.theta[..n].iter().map(|&v| v as f32).collect();
         self.network.set_parameters(&theta)
-    }
-
-    fn batch(&mut self) -> DMatrix<f32> {
-        let picks: Vec<usize> = (0..self.settings.batch)
-            .map(|_| self.rng.random_range(0..self.data.ncols()))
-            .collect();
-        self.data.select_columns(&picks)
     }
 
     /// The negative phase: chains from data (CD) or from where they were (PCD), `steps` Langevin steps on.
@@ -282,7 +271,7 @@ impl DensityTrainer {
 
     /// The points of the next update.
     fn draw(&mut self) -> Result<Points> {
-        let data = self.batch();
+        let data = batch_of(&self.data, self.settings.batch, &mut self.rng);
         let negatives = match self.settings.objective {
             Objective::Contrastive {
                 persistent,
@@ -384,10 +373,7 @@ impl DensityTrainer {
         });
         let chains = points.negatives.as_ref().map(|n| {
             // Other points than those that chains may have started from.
-            let picks: Vec<usize> = (0..batch)
-                .map(|_| rng.random_range(0..self.data.ncols()))
-                .collect();
-            let others = self.data.select_columns(&picks);
+            let others = batch_of(&self.data, batch, &mut rng);
             let energies = |x| self.network.energies(x);
             let (energy_gap, energy_gap_se) =
                 monitor::energy_gap(&energies(&points.data), &energies(&n.ends));
