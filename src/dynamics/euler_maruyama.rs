@@ -32,7 +32,7 @@ impl<R: Real> Scheme<R> for EulerMaruyama {
 
     fn prepare(&self, process: &Process, setting: &Setting<'_>) -> Result<Box<dyn Stepper<R>>> {
         if process.levels.is_some() {
-            return Ok(Box::new(TelegraphStepper::new(process, setting)?));
+            return Ok(Box::new(TelegraphStepper::euler(process, setting)?));
         }
         let name = "euler-maruyama";
         no_jumps(name, process)?;
@@ -104,12 +104,6 @@ impl<R: Real> EulerMaruyamaStep<R> {
             let (x, t) = (&tile.spare, tile.time);
             field.add_branch_kicks(&tile.held, x, t, per_step, &tile.noise, &mut tile.force);
         }
-    }
-
-    /// Constant force on free row `row`, for schemes that add to the drive.
-    #[inline(always)]
-    pub fn constant(&self, row: usize) -> R {
-        self.field.force.constant(row)
     }
 
     /// A step for coupled masses or noises, which need all rows at once; L x and the branches are in `tile.force`.

@@ -67,6 +67,26 @@ pub fn lyapunov(a: &DMatrix<f64>, d: &DMatrix<f64>) -> Result<DMatrix<f64>> {
     Ok(sum_of_powers(phi, sigma))
 }
 
+/// Mean and covariance of the law that a linear process settles in (spins and rails left out): A m = c, A P + P Aᵀ = D.
+///
+/// # Errors
+/// Forces that are not linear, or no stationary state.
+pub fn stationary(process: &Process) -> Result<(DVector<f64>, DMatrix<f64>)> {
+    let Some(a) = drift_matrix(process) else {
+        let expected = "forces that are linear";
+        return Err(Error::invalid("process", "other forces", expected));
+    };
+    let covariance = lyapunov(&a, &diffusion(process))?;
+    // The force at zero is M A m.
+    let mut drift = force(process, &vec![0.0; process.nodes], 0.0);
+    solve_mass_vector(&process.mass, drift.as_mut_slice());
+    let Some(mean) = a.lu().solve(&drift) else {
+        let expected = "only decaying modes";
+        return Err(Error::invalid("circuit", "a mode of rate 0", expected));
+    };
+    Ok((mean, covariance))
+}
+
 /// Σ_k Φᵏ S Φᵏᵀ by doubling, for a Φ of spectral radius below one.
 pub(super) fn sum_of_powers(mut phi: DMatrix<f64>, mut sum: DMatrix<f64>) -> DMatrix<f64> {
     for _ in 0..200 {

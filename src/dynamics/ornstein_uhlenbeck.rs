@@ -5,10 +5,11 @@
 use super::LANES;
 use super::field::{Field, Stage};
 use super::linear;
-use super::process::Process;
+use super::process::{Clocking, LevelInput, Linear, Process};
 use super::propagator::Propagator;
 use super::real::Real;
 use super::scheme::{Scheme, Setting, Stepper, no_jumps, no_levels};
+use super::telegraph::TelegraphStepper;
 use super::tile::{Tile, reserve};
 use super::walk::{OneStep, Walk};
 use crate::error::{Error, Result};
@@ -26,14 +27,35 @@ impl<R: Real> Scheme<R> for ExactOrnsteinUhlenbeck {
     }
 
     fn describe(&self) -> &'static str {
-        "exact for linear processes at any step; refuses nonlinear ones"
+        "exact for linear processes at any step, two-state elements apart from them included; refuses nonlinear ones"
     }
 
     fn prepare(&self, process: &Process, setting: &Setting<'_>) -> Result<Box<dyn Stepper<R>>> {
-        no_levels(NAME, process)?;
         no_jumps(NAME, process)?;
-        Ok(Box::new(Walk(OuStep::new(process, setting)?)))
+        match &process.levels {
+            // Two-state elements that the nodes neither feed nor feel run exactly beside them.
+            Some(levels) if levels.clocking == Clocking::Free && is_apart(&levels.input) => {
+                let nodes = |setting: &Setting<'_>| OuStep::new(process, setting);
+                Ok(Box::new(TelegraphStepper::new(process, setting, nodes)?))
+            }
+            _ => {
+                no_levels(NAME, process)?;
+                Ok(Box::new(Walk(OuStep::new(process, setting)?)))
+            }
+        }
     }
+}
+
+/// Whether spins and nodes do not see each other.
+fn is_apart(input: &LevelInput) -> bool {
+    let LevelInput::Node { input, drive, .. } = input else {
+        return false;
+    };
+    let nothing = match drive {
+        Linear::Dense(matrix) => matrix.iter().all(|v| *v == 0.0),
+        Linear::Sparse(rows) => rows.iter().all(Vec::is_empty),
+    };
+    nothing && input.iter().all(Vec::is_empty)
 }
 
 struct OuStep<R> {

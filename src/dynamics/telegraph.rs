@@ -3,7 +3,7 @@
 //! Each step, spin after spin in node order: with probability 1 − e^{−h/τ(I)} it is drawn anew from P(+1) = σ(2I), else
 //! kept. That is the exact two-state propagator at fixed input, and for direct symmetric inputs it leaves the Boltzmann law
 //! invariant at any h, since neither τ(I) nor σ(2I) depends on the spin itself. Inputs through RC nodes are one step old;
-//! the nodes themselves take Euler–Maruyama steps. Under a clock a step moves one class, which sees latched outputs.
+//! the nodes themselves take steps of any scheme; Euler–Maruyama steps feel the spins. Under a clock a step moves one class, which sees latched outputs.
 
 use super::LANES;
 use super::draw::{INPUT_TO_EXPONENT, power_of_two, redraw};
@@ -26,14 +26,14 @@ fn sums<R: Real>(factor: f64, field: &[f64], linear: &Linear) -> Inputs<R> {
     Inputs::new(factor, pairs)
 }
 
-enum Input<R: Real> {
+enum Input<R: Real, N> {
     Direct(Inputs<R>),
     Node {
         /// (node, weight) of each spin's exponent.
         weights: Vec<Vec<(usize, R)>>,
         offset: Vec<R>,
         drive: Inputs<R>,
-        synapses: Box<EulerMaruyamaStep<R>>,
+        synapses: Box<N>,
     },
 }
 
@@ -158,22 +158,45 @@ fn decay_rate(process: &Process) -> Option<f64> {
     (plain && fastest > 0.0).then_some(fastest)
 }
 
-/// Steps the spins of a process, and the RC nodes that feed them.
-pub struct TelegraphStepper<R: Real> {
+/// Steps the spins of a process, and the nodes beside them by the scheme N.
+pub(super) struct TelegraphStepper<R: Real, N> {
     refresh: Refresh<R>,
     clock: Option<Clock>,
     clamped: Vec<bool>,
     skip: Jump,
-    input: Input<R>,
+    input: Input<R, N>,
     step: f64,
 }
 
-impl<R: Real> TelegraphStepper<R> {
-    /// Prepares the spins of `process`; `setting.clamped` refers to spins.
+impl<R: Real> TelegraphStepper<R, EulerMaruyamaStep<R>> {
+    /// Prepares the spins of `process`, and Euler–Maruyama steps for the RC nodes that feed them; `setting.clamped` refers to
+    /// spins.
     ///
     /// # Errors
     /// No spins, a step that is not positive, or unstable RC nodes.
-    pub fn new(process: &Process, setting: &Setting<'_>) -> Result<Self> {
+    pub fn euler(process: &Process, setting: &Setting<'_>) -> Result<Self> {
+        Self::new(process, setting, |setting| {
+            // Known without the modes of a matrix of all nodes.
+            let stiffness = setting.stiffness.or_else(|| decay_rate(process));
+            let setting = Setting {
+                stiffness,
+                ..*setting
+            };
+            Ok(EulerMaruyamaStep::new("euler-maruyama", process, &setting)?.driven())
+        })
+    }
+}
+
+impl<R: Real, N: OneStep<R>> TelegraphStepper<R, N> {
+    /// Prepares the spins of `process`, and the nodes beside them by `nodes`.
+    ///
+    /// # Errors
+    /// No spins, a step that is not positive, or what `nodes` says.
+    pub fn new(
+        process: &Process,
+        setting: &Setting<'_>,
+        nodes: impl FnOnce(&Setting<'_>) -> Result<N>,
+    ) -> Result<Self> {
         let Some(levels) = &process.levels else {
             return Err(Error::invalid(
                 "plan.scheme",
@@ -195,13 +218,6 @@ impl<R: Real> TelegraphStepper<R> {
                 drive,
             } => {
                 let free = vec![false; process.nodes];
-                // Known without the modes of a matrix of all nodes.
-                let stiffness = setting.stiffness.or_else(|| decay_rate(process));
-                let setting = Setting {
-                    clamped: &free,
-                    stiffness,
-                    ..*setting
-                };
                 Input::Node {
                     weights: input
                         .iter()
@@ -209,9 +225,10 @@ impl<R: Real> TelegraphStepper<R> {
                         .collect(),
                     offset: offset.iter().map(|&v| convert(v)).collect(),
                     drive: sums(1.0, &vec![0.0; process.nodes], drive),
-                    synapses: Box::new(
-                        EulerMaruyamaStep::new("euler-maruyama", process, &setting)?.driven(),
-                    ),
+                    synapses: Box::new(nodes(&Setting {
+                        clamped: &free,
+                        ..*setting
+                    })?),
                 }
             }
         };
@@ -289,13 +306,13 @@ fn weighted<R: Real>(offset: R, weights: &[(usize, R)], x: &[Row<R>]) -> Row<R> 
     sum
 }
 
-struct Advance<'a, R: Real> {
-    stepper: &'a TelegraphStepper<R>,
+struct Advance<'a, R: Real, N> {
+    stepper: &'a TelegraphStepper<R, N>,
     tile: &'a mut Tile<R>,
     steps: u64,
 }
 
-impl<R: Real> LaneKernel for Advance<'_, R> {
+impl<R: Real, N: OneStep<R>> LaneKernel for Advance<'_, R, N> {
     #[inline(always)]
     fn run<C: Collect>(self, collect: C) {
         let (stepper, tile) = (self.stepper, self.tile);
@@ -321,7 +338,7 @@ impl<R: Real> LaneKernel for Advance<'_, R> {
                 };
                 for i in 0..tile.drive.len() {
                     let (force, pull) =
-                        (synapses.constant(i), drive.times_factor(collect, i, shown));
+                        (synapses.field().force.constant(i), drive.times_factor(collect, i, shown));
                     for lane in 0..LANES {
                         tile.drive[i][lane] = force + pull[lane];
                     }
@@ -338,7 +355,7 @@ impl<R: Real> LaneKernel for Advance<'_, R> {
     }
 }
 
-impl<R: Real> Stepper<R> for TelegraphStepper<R> {
+impl<R: Real, N: OneStep<R>> Stepper<R> for TelegraphStepper<R, N> {
     fn begin(&self, tile: &mut Tile<R>) {
         if self.latches() && tile.latched.len() != tile.levels.len() {
             tile.latched.clone_from(&tile.levels);

@@ -1,6 +1,6 @@
 //! Gaussian mixtures: p(x) = Σ_k w_k N(x; μ_k, Σ_k), E(x) = −log p(x), so log Z = 0.
 
-use super::{ContinuousEnergy, SoftSpin};
+use super::{ContinuousEnergy, Parameters, SoftSpin};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 use std::f64::consts::TAU;
@@ -91,6 +91,57 @@ impl Mixture {
     /// The components, weights summing to one.
     pub fn components(&self) -> &[Component] {
         &self.components
+    }
+
+    /// All its numbers: fields hold (ln w_k, μ_k) component by component, couplings the lower triangle of each Σ_k by rows.
+    /// The energy is not linear in them.
+    pub fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters {
+            fields: Vec::new(),
+            couplings: Vec::new(),
+        };
+        for c in &self.components {
+            parameters.fields.push(c.weight.ln());
+            parameters.fields.extend(c.mean.iter());
+            for i in 0..c.mean.len() {
+                let row = (0..=i).map(|j| c.covariance[(i, j)]);
+                parameters.couplings.extend(row);
+            }
+        }
+        parameters
+    }
+
+    /// Sets them; the numbers of components and variables stay.
+    ///
+    /// # Errors
+    /// Other lengths, and what [`Mixture::new`] refuses.
+    pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
+        let (k, dim) = (self.components.len(), self.dim());
+        let triangle = dim * (dim + 1) / 2;
+        let (fields, couplings) = (&parameters.fields, &parameters.couplings);
+        for (field, got, wanted) in [
+            ("fields", fields.len(), k * (1 + dim)),
+            ("couplings", couplings.len(), k * triangle),
+        ] {
+            if got != wanted {
+                let expected = format!("{wanted} numbers, as many as the mixture has");
+                return Err(Error::invalid(field, format!("{got} of them"), expected));
+            }
+        }
+        let weights: Vec<f64> = fields.iter().step_by(1 + dim).map(|l| l.exp()).collect();
+        let means: Vec<DVector<f64>> = fields
+            .chunks(1 + dim)
+            .map(|own| DVector::from_column_slice(&own[1..]))
+            .collect();
+        let covariances: Vec<DMatrix<f64>> = couplings
+            .chunks(triangle)
+            .map(|own| {
+                let at = |i: usize, j: usize| own[i * (i + 1) / 2 + j];
+                DMatrix::from_fn(dim, dim, |i, j| at(i.max(j), i.min(j)))
+            })
+            .collect();
+        *self = Mixture::new(&weights, &means, &covariances)?;
+        Ok(())
     }
 
     /// log w_k N(x; μ_k, Σ_k) of each component.
@@ -227,6 +278,26 @@ mod tests {
             laplacian += (at(h) + at(-h) - 2.0 * at(0.0)) / (h * h);
         }
         assert!((laplacian - mixture.laplacian(&x)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_mixture_is_its_numbers() {
+        let mixture = example();
+        let numbers = mixture.parameters();
+        let mut other = Mixture::new(
+            &[1.0, 1.0],
+            &[DVector::zeros(2), DVector::zeros(2)],
+            &[DMatrix::identity(2, 2), DMatrix::identity(2, 2)],
+        )
+        .unwrap();
+        other.set_parameters(&numbers).unwrap();
+        for (a, b) in other.components().iter().zip(mixture.components()) {
+            assert!((a.weight - b.weight).abs() < 1e-15);
+            assert_eq!((&a.mean, &a.covariance), (&b.mean, &b.covariance));
+        }
+        let mut short = numbers;
+        short.couplings.pop();
+        assert!(other.set_parameters(&short).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     ContinuousEnergy, DiscreteEnergy, FactorGraph, FluxCells, Ising, Mixture, Parameters,
     Parametric, Quadratic, SoftSpin,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Any energy of the crate.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +75,13 @@ impl Model {
     }
 }
 
-/// Models without fields and couplings (mixtures) have no parameters.
+/// Flux cells and mixtures are not linear in theirs, and have no statistics.
 impl Parametric for Model {
     fn parameters(&self) -> Parameters {
-        if let Model::FluxCells(cells) = self {
-            return cells.parameters();
+        match self {
+            Model::FluxCells(cells) => return cells.parameters(),
+            Model::Mixture(mixture) => return mixture.parameters(),
+            _ => {}
         }
         self.parametric().map_or_else(
             || Parameters {
@@ -96,19 +98,7 @@ impl Parametric for Model {
             Model::SoftSpin(e) => e.set_parameters(parameters),
             Model::Ising(e) => e.set_parameters(parameters),
             Model::FluxCells(e) => e.set_parameters(parameters),
-            Model::Mixture(_)
-                if parameters.fields.is_empty() && parameters.couplings.is_empty() =>
-            {
-                Ok(())
-            }
-            Model::Mixture(_) => {
-                let value = format!("{} fields", parameters.fields.len());
-                Err(Error::invalid(
-                    "fields",
-                    value,
-                    "none: a mixture has no fields",
-                ))
-            }
+            Model::Mixture(e) => e.set_parameters(parameters),
             Model::Factors(e) => e.set_parameters(parameters),
         }
     }

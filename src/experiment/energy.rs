@@ -57,6 +57,9 @@ pub enum EnergyKind {
         weights: Vec<f64>,
         means: Vec<Vec<f64>>,
         covariances: Vec<Vec<Vec<f64>>>,
+        /// How many are learned, from a start at rows of the data.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        components: Option<usize>,
     },
     /// Σ ½ e_L (φ − φ_x)² − e_J cos φ, fluxes in flux quanta.
     FluxCells {
@@ -319,21 +322,7 @@ pub(super) fn energy(s: &Section<'_>, train: Option<&Train>) -> Result<Energy> {
                 j4: s.float("j4", 1.0)?,
             }
         }
-        "mixture" => {
-            check(&["weights", "means", "covariances"])?;
-            let required = |key: &str, expected: &str| match s.get(key) {
-                None => Err(s.missing(key, expected)),
-                Some(_) => Ok(()),
-            };
-            required("weights", "one positive number per component")?;
-            required("means", "one row of numbers per component")?;
-            required("covariances", "one matrix (rows) per component")?;
-            EnergyKind::Mixture {
-                weights: s.numbers("weights")?.unwrap_or_default(),
-                means: s.rows("means")?.unwrap_or_default(),
-                covariances: s.matrices("covariances")?.unwrap_or_default(),
-            }
-        }
+        "mixture" => super::mixture::energy(s, train.is_some(), parameters.is_some())?,
         "flux_cells" => {
             check(&["josephson", "inductive", "flux"])?;
             for (key, expected) in [

@@ -9,6 +9,7 @@ mod density;
 mod digital;
 mod energy;
 mod factors;
+mod mixture;
 mod model;
 mod moons;
 mod operation;

@@ -5,7 +5,7 @@ use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
 use crate::dynamics::streams::chain_rng;
 use crate::energy::{
-    Couplings, FluxCells, Ising, Mixture, Model, Quadratic, SoftSpin, rbm_couplings,
+    Couplings, FluxCells, Ising, Model, Quadratic, SoftSpin, rbm_couplings,
 };
 use crate::error::{Error, Result};
 use crate::hardware::{Graph, Topology};
@@ -177,7 +177,8 @@ fn spread(values: &[f64], n: usize) -> Vec<f64> {
 }
 
 fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
-    let stored = stored(experiment)?;
+    let is_mixture = matches!(experiment.energy.kind, EnergyKind::Mixture { .. });
+    let stored = if is_mixture { None } else { stored(experiment)? };
     Ok(match &experiment.energy.kind {
         EnergyKind::Quadratic { precision, linear } => {
             let precision = matrix(experiment, precision, "precision")?;
@@ -292,14 +293,10 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
             weights,
             means,
             covariances,
+            components,
         } => {
-            let rows = |m: &Vec<Vec<f64>>| {
-                let (rows, columns) = (m.len(), m.first().map_or(0, Vec::len));
-                DMatrix::from_row_iterator(rows, columns, m.iter().flatten().copied())
-            };
-            let means: Vec<_> = means.iter().cloned().map(DVector::from_vec).collect();
-            let covariances: Vec<_> = covariances.iter().map(rows).collect();
-            Model::Mixture(Mixture::new(weights, &means, &covariances)?)
+            let lists = (&weights[..], &means[..], &covariances[..]);
+            super::mixture::model(experiment, dataset, lists, *components)?
         }
         EnergyKind::FluxCells {
             josephson,

@@ -9,7 +9,7 @@ use super::operation::{Anneal, Calibrate, Compare, anneal, calibrate, compare, m
 use super::reader::{Section, seconds};
 use super::restricted::train_rbm;
 use super::sweep::SweepExperiment;
-use super::training::{Data, Train, data, of_spins, train};
+use super::training::{Data, Learned, Train, data, train};
 use crate::dynamics::Generator;
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -255,19 +255,13 @@ impl Experiment {
             return Err(Error::invalid("version", value, "1").in_file(file));
         }
         let section = top.section("train")?;
-        let is_rbm = top
-            .section("energy")?
-            .is_some_and(|e| e.get("kind").and_then(toml::Value::as_str) == Some("rbm"));
-        let spins = of_spins(&top)?;
+        let learned = Learned::of(&top)?;
         let train = match section {
-            Some(section) if is_rbm => Some(train_rbm(&section)?),
-            Some(section) => Some(train(&section, spins)?),
+            Some(section) if learned == Learned::Restricted => Some(train_rbm(&section)?),
+            Some(section) => Some(train(&section, learned)?),
             None => None,
         };
-        let data = top
-            .section("data")?
-            .map(|s| data(&s, spins || is_rbm))
-            .transpose()?;
+        let data = top.section("data")?.map(|s| data(&s, learned)).transpose()?;
         let Some(section) = top.section("energy")? else {
             return Err(top.missing("energy", "a section [energy]"));
         };

@@ -35,6 +35,37 @@ pub struct FileData {
     pub test_rows: Option<String>,
 }
 
+/// What kind of energy `[train]` is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Learned {
+    /// Cells of real variables (and whatever cannot be trained).
+    Cells,
+    /// Spins.
+    Spins,
+    /// Restricted Boltzmann machines, of spins too.
+    Restricted,
+    /// Mixtures.
+    Mixture,
+}
+
+impl Learned {
+    /// By `energy.kind`.
+    pub(super) fn of(top: &Section<'_>) -> Result<Self> {
+        let energy = top.section("energy")?;
+        let kind = energy.as_ref().and_then(|e| e.get("kind"));
+        Ok(match kind.and_then(toml::Value::as_str) {
+            Some("ising") => Learned::Spins,
+            Some("rbm") => Learned::Restricted,
+            Some("mixture") => Learned::Mixture,
+            _ => Learned::Cells,
+        })
+    }
+
+    fn is_of_spins(self) -> bool {
+        matches!(self, Learned::Spins | Learned::Restricted)
+    }
+}
+
 /// `train.conditional`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Conditional {
@@ -114,12 +145,12 @@ pub struct Train {
     pub rbm: Option<TrainRbm>,
 }
 
-/// Reads `[data]`; `spins` says that the energy is of spins.
-pub(super) fn data(s: &Section<'_>, spins: bool) -> Result<Data> {
+/// Reads `[data]`.
+pub(super) fn data(s: &Section<'_>, learned: Learned) -> Result<Data> {
     if !is_moons(s) {
-        return Ok(Data::File(file_data(s, spins)?));
+        return Ok(Data::File(file_data(s, learned.is_of_spins())?));
     }
-    if let (Some(value), true) = (s.get("kind"), spins) {
+    if let (Some(value), true) = (s.get("kind"), learned.is_of_spins()) {
         let expected = "an energy of real variables: points of the plane are not +1 or -1";
         return Err(s.invalid("kind", value, expected));
     }
@@ -210,13 +241,6 @@ fn file_data(s: &Section<'_>, spins: bool) -> Result<FileData> {
     })
 }
 
-/// Whether the energy is of spins.
-pub(super) fn of_spins(top: &Section<'_>) -> Result<bool> {
-    let energy = top.section("energy")?;
-    let kind = energy.as_ref().and_then(|e| e.get("kind"));
-    Ok(kind.and_then(toml::Value::as_str) == Some("ising"))
-}
-
 /// Reads the fraction that a rate falls to.
 pub(super) fn decay(s: &Section<'_>, default: f64) -> Result<f64> {
     s.within(
@@ -240,7 +264,7 @@ pub const MEASURED: &str = "measured";
 pub const EXACT: &str = "exact";
 
 /// `train.method`, with keys that it leaves without a meaning refused.
-fn method(s: &Section<'_>) -> Result<Method> {
+fn method(s: &Section<'_>, learned: Learned) -> Result<Method> {
     let of_networks = ["sliced_score_matching", "denoising_score_matching", "nce"];
     if let Some(value) = s.get("method")
         && value
@@ -251,7 +275,9 @@ fn method(s: &Section<'_>) -> Result<Method> {
         return Err(s.invalid("method", value, expected));
     }
     let words = ["pcd", "cd", "mle", "score_matching", "pseudo_likelihood"];
-    let word = s.word("method", "pcd", &words)?;
+    // A mixture has no linear score and no pairs of spins.
+    let words = &words[..if learned == Learned::Mixture { 3 } else { 5 }];
+    let word = s.word("method", "pcd", words)?;
     let sampled = [
         "first",
         "through",
@@ -277,6 +303,10 @@ fn method(s: &Section<'_>) -> Result<Method> {
     ];
     let (method, unused) = match word.as_str() {
         "cd" => (Method::Cd, vec!["restart"]),
+        "mle" if learned == Learned::Mixture => {
+            let own = sampled.iter().copied().filter(|key| *key != "limit");
+            (Method::Mle, own.collect())
+        }
         "mle" => (Method::Mle, sampled.to_vec()),
         "score_matching" => {
             let all = [&sampled[..], &climbed, &["weight_decay"]].concat();
@@ -292,8 +322,8 @@ fn method(s: &Section<'_>) -> Result<Method> {
     Ok(method)
 }
 
-/// Reads `[train]`; `spins` says that the energy is of spins.
-pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
+/// Reads `[train]`.
+pub(super) fn train(s: &Section<'_>, learned: Learned) -> Result<Train> {
     s.check_keys(
         &[
             "method",
@@ -321,7 +351,10 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         ],
         &[],
     )?;
-    let method = method(s)?;
+    if learned == Learned::Mixture {
+        super::mixture::check_train(s)?;
+    }
+    let method = method(s, learned)?;
     let conditional = match s.section("conditional")? {
         None => None,
         Some(c) => {
@@ -360,17 +393,22 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
     } else {
         OptimiserKind::Adam
     };
-    let digital: &[&str] = if spins { &["gibbs"] } else { &["ula", "mala"] };
+    let digital: &[&str] = match learned {
+        Learned::Spins | Learned::Restricted => &["gibbs"],
+        Learned::Cells => &["ula", "mala"],
+        // No digital sampler takes mixtures.
+        Learned::Mixture => &[],
+    };
     let cross_check = match s.section("cross_check")? {
         None => CrossCheck {
-            through: digital[0].to_owned(),
+            through: digital.first().copied().unwrap_or_default().to_owned(),
             repeats: 4,
             updates: 60,
         },
         Some(c) => {
             c.check_keys(&["through", "repeats", "updates"], &[])?;
             CrossCheck {
-                through: c.word("through", digital[0], digital)?,
+                through: c.word("through", digital.first().copied().unwrap_or_default(), digital)?,
                 repeats: c.count_between("repeats", 4, (2, 8))? as usize,
                 updates: c.count("updates", 60, 1)?,
             }
@@ -388,7 +426,14 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         }
         Some(_) => Some(Limit::Number(s.positive("limit", 1.0)?)),
     };
-    let temperature = if through == "die" { MEASURED } else { "one" };
+    // Noise is among what is learned of a mixture.
+    let measured = through == "die" && learned != Learned::Mixture;
+    let temperature = if measured { MEASURED } else { "one" };
+    let rate = match learned {
+        // In standard deviations of a component.
+        Learned::Mixture => 0.02,
+        _ => 0.003,
+    };
     Ok(Train {
         method,
         temperature: s.word("temperature", temperature, &["one", MEASURED])?,
@@ -405,7 +450,7 @@ pub(super) fn train(s: &Section<'_>, spins: bool) -> Result<Train> {
         conditional,
         local_rule,
         optimiser,
-        learning_rate: s.positive("learning_rate", 0.003)?,
+        learning_rate: s.positive("learning_rate", rate)?,
         decay: decay(s, 1.0)?,
         weight_decay: s.within("weight_decay", 0.0, |v| v >= 0.0, "of at least 0")?,
         limit,

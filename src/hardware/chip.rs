@@ -63,6 +63,11 @@ pub(super) trait Chip: Debug + Send + Sync {
         false
     }
 
+    /// Whether couplers have to be the same both ways for what is read to have an energy.
+    fn needs_reciprocity(&self) -> bool {
+        true
+    }
+
     /// The converter of couplings.
     fn coupling_dac(&self, _die: &Die) -> Dac {
         Dac {

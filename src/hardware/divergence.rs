@@ -7,7 +7,6 @@
 use super::program::Programmed;
 use crate::dynamics::linear;
 use crate::energy::{FactorGraph, Ising, Model, Quadratic, enumerate_factors, exact};
-use nalgebra::DVector;
 
 /// Distances of the realised law q from the requested p.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,13 +73,7 @@ impl Programmed {
         if process.nodes != n || process.levels.is_some() {
             return None;
         }
-        let a = linear::drift_matrix(process)?;
-        let sigma = linear::lyapunov(&a, &linear::diffusion(process)).ok()?;
-        // The force at zero is M A m.
-        let zero = vec![0.0; n];
-        let mut drift = linear::force(process, &zero, 0.0).as_slice().to_vec();
-        linear::solve_mass_vector(&process.mass, &mut drift);
-        let mean = a.lu().solve(&DVector::from_vec(drift))?;
+        let (mean, sigma) = linear::stationary(process).ok()?;
         let p = asked.precision();
         let off = mean - exact::gaussian(asked).mean;
         let product = p * &sigma;

@@ -15,7 +15,6 @@ pub(super) fn inputs(probabilities: &[f64]) -> impl Iterator<Item = f64> + '_ {
 }
 
 /// The probabilities that gates with these inputs choose with.
-#[cfg(test)]
 pub(super) fn probabilities(inputs: &[f64]) -> Vec<f64> {
     let mut rest = 1.0;
     let mut chosen: Vec<f64> = inputs

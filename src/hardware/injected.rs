@@ -303,7 +303,7 @@ fn shifted_cubic(c1: f64, c3: f64, o: f64) -> Vec<f64> {
 }
 
 /// The smallest a ≥ 1 with |J| ≤ J_max a² and |b| ≤ b_max a, by the card's limits (whether or not they are on).
-fn fitting_scale(die: &Die, energy: &SoftSpin) -> f64 {
+pub(super) fn fitting_scale(die: &Die, energy: &SoftSpin) -> f64 {
     let largest = |values: &[f64]| values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let coupling = die
         .card

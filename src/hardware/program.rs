@@ -722,7 +722,7 @@ impl Programmed {
     fn no_energy_because(&self) -> Vec<String> {
         let one_way = self.realised().couplings.iter().any(|(a, b)| a != b);
         let couplers = (
-            one_way && !self.chip.is_directed(),
+            one_way && self.chip.needs_reciprocity() && !self.chip.is_directed(),
             "the two directions of a coupler differ (J_ij != J_ji)",
         );
         let reasons = std::iter::once(couplers).chain(self.chip.no_energy_because(&self.die));

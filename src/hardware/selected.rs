@@ -1,26 +1,30 @@
 //! Mixtures: K branches of injected-noise nodes that run on their own, and a selector of two-state elements that gates them.
 //!
 //! Branch k samples N(μ_k, Σ_k); what is read is the branch that the selector lets through, so that the law of a reading is
-//! Σ_k w_k N(μ_k, Σ_k) however fast selector and branches are (arXiv 2608.01612; US 2026/0031800). A mixer leaks: the reading
-//! is (1 − ε) times the chosen branch plus ε times the mean of the others. On a die each gate's logit is off by the card's
-//! weight error, and the branches have the mismatch of injected-noise nodes.
+//! Σ_k w_k N(μ_k, Σ_k) however fast selector and branches are (arXiv 2608.01612; US 2026/0031800). Biases Σ_k⁻¹ μ_k and couplings
+//! go through their converters, and so does a node's stiffness (Σ_k⁻¹)_ii, as a coupling of the node to itself. A mixer leaks: the
+//! reading is (1 − ε) times the chosen branch plus ε times the mean of the others. On a die each gate's logit is off by the card's
+//! weight error, and the branches have the mismatch of injected-noise nodes. As long as nothing clips, branches are linear and
+//! their readings Gaussian, so that a die's law is a mixture too, and known.
 
 use super::chip::Chip;
+use super::converters::of_couplings;
 use super::dac::Dac;
 use super::die::Die;
 use super::gates;
-use super::injected::InjectedChip;
+use super::injected::{InjectedChip, fitting_scale};
 use super::program::{Realised, Scale};
 use super::readout::Readout;
 use super::view::View;
 use crate::circuit::Circuit;
-use crate::dynamics::{LevelInput, Levels, Linear, Process};
+use crate::dynamics::{LevelInput, Levels, Linear, Process, linear};
 use crate::energy::{Couplings, Mixture, Model, Parameters, SoftSpin};
 use crate::error::{Error, Result};
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 
-/// The gates' logit errors, as a domain of the die's random numbers.
+/// The gates' logit errors and the gains of nodes' stiffness, as domains of the die's random numbers.
 const WEIGHT: u64 = 12;
+const STIFFNESS: u64 = 17;
 
 /// A programmed mixture.
 #[derive(Clone, Debug)]
@@ -30,6 +34,13 @@ pub(super) struct SelectedChip {
     view: View,
     /// Rate of the fastest thing on the chip, in the process's time.
     fastest: f64,
+    /// What was asked for.
+    mixture: Mixture,
+    /// The law of a reading.
+    law: Mixture,
+    /// Inputs of the gates and fields of the branches, asked for.
+    asked: Parameters,
+    /// What became of them, and of the branches' couplings.
     realised: Realised,
 }
 
@@ -47,17 +58,24 @@ impl SelectedChip {
                 expected,
             ));
         }
-        let branches = InjectedChip::new(die, &side_by_side(mixture)?, scale)?;
+        let (energy, a, clipped) = side_by_side(die, mixture, scale)?;
+        let side = Model::SoftSpin(energy);
+        let branches = InjectedChip::new(die, &side, Scale::Fixed(a))?;
         let weights: Vec<f64> = components.iter().map(|c| c.weight).collect();
+        let inputs: Vec<f64> = gates::inputs(&weights).collect();
         let sigma = die.spread("weight", "nonidealities.weight_sigma");
-        let field: Vec<f64> = gates::inputs(&weights)
+        let field: Vec<f64> = inputs
+            .iter()
             .zip(0u64..)
             .map(|(input, gate)| {
                 (input + 0.5 * sigma * die.deviate(WEIGHT, gate)) / die.temperature_ratio
             })
             .collect();
+        let leak = die.spread("leak", "nonidealities.leak");
+        let law = law_of(&branches, &gates::probabilities(&field), dim, leak)?;
         let tau = card.required("physics.select_tau") / branches.seconds_per_time();
         let mut process = branches.process().clone();
+        let rates = linear::linearised(&process, &vec![0.0; k * dim]).complex_eigenvalues();
         process.levels = Some(Levels::free(
             vec![tau; k - 1],
             LevelInput::Node {
@@ -66,50 +84,104 @@ impl SelectedChip {
                 drive: Linear::Sparse(vec![Vec::new(); k * dim]),
             },
         ));
-        let stiffest = components
-            .iter()
-            .map(|c| c.precision.clone().symmetric_eigenvalues().max())
-            .fold(0.0, f64::max);
         let centres = components.iter().flat_map(|c| c.mean.iter().copied());
         let view = View::Selected {
             branches: k,
             dim,
             centres: centres.collect(),
-            leak: die.spread("leak", "nonidealities.leak"),
+            leak,
         };
+        let wanted = crate::energy::Parametric::parameters(&side);
+        let own = branches.realised();
         Ok(SelectedChip {
-            branches,
             process,
             view,
-            fastest: stiffest,
-            realised: Realised {
-                fields: field,
-                ..Realised::default()
+            fastest: rates.iter().map(|rate| rate.norm()).fold(0.0, f64::max),
+            mixture: mixture.clone(),
+            law,
+            asked: Parameters {
+                fields: [inputs, wanted.fields].concat(),
+                couplings: wanted.couplings,
             },
+            realised: Realised {
+                fields: [field, own.fields.clone()].concat(),
+                couplings: own.couplings.clone(),
+                clipped: own.clipped + clipped,
+            },
+            branches,
         })
     }
 }
 
-/// The branches as one energy of K·D nodes, nothing between them.
-fn side_by_side(mixture: &Mixture) -> Result<Model> {
-    let (mut j2, mut fields, mut edges) = (Vec::new(), Vec::new(), Vec::new());
+/// The law of a reading: of each branch the stationary law of its process, mixed with the others' by a leak.
+fn law_of(branches: &InjectedChip, weights: &[f64], dim: usize, leak: f64) -> Result<Mixture> {
+    let process = branches.process();
+    let Ok((mean, covariance)) = linear::stationary(process) else {
+        let value = "a branch that the die's converters and gains leave without a law";
+        let expected = "covariances whose inverses survive the die's rounding and mismatch";
+        return Err(Error::invalid("energy.covariances", value, expected));
+    };
+    let k = weights.len();
+    let others = (k as f64 - 1.0).max(1.0);
+    let share = |own: usize, other: usize| {
+        if own == other {
+            1.0 - leak
+        } else {
+            leak / others
+        }
+    };
+    let own_mean = |b: usize| mean.rows(b * dim, dim);
+    let own_covariance = |b: usize| covariance.view((b * dim, b * dim), (dim, dim));
+    let means: Vec<DVector<f64>> = (0..k)
+        .map(|own| (0..k).map(|b| own_mean(b) * share(own, b)).sum())
+        .collect();
+    let covariances: Vec<DMatrix<f64>> = (0..k)
+        .map(|own| {
+            let parts = (0..k).map(|b| own_covariance(b) * share(own, b).powi(2));
+            let sum: DMatrix<f64> = parts.sum();
+            0.5 * (&sum + sum.transpose())
+        })
+        .collect();
+    Mixture::new(weights, &means, &covariances)
+}
+
+/// The branches as one energy of K·D nodes with nothing between them, stiffness as the die realises it, the range factor,
+/// and how many stiffnesses were clipped.
+fn side_by_side(die: &Die, mixture: &Mixture, scale: Scale) -> Result<(SoftSpin, f64, usize)> {
+    let (mut stiffness, mut fields, mut edges) = (Vec::new(), Vec::new(), Vec::new());
     for c in mixture.components() {
-        let first = j2.len();
+        let first = stiffness.len();
         let bias: DVector<f64> = &c.precision * &c.mean;
         for i in 0..c.mean.len() {
-            j2.push(0.5 * c.precision[(i, i)]);
+            stiffness.push(c.precision[(i, i)]);
             fields.push(bias[i]);
             for j in i + 1..c.mean.len() {
                 let value = c.precision[(i, j)];
-                if value != 0.0 {
-                    edges.push((first + i, first + j, -value));
-                }
+                edges.push((first + i, first + j, -value));
             }
         }
     }
-    let n = j2.len();
+    let n = stiffness.len();
     let graph = Couplings::new(n, edges)?;
-    SoftSpin::new(j2, vec![0.0; n], fields, graph).map(Model::SoftSpin)
+    let j2 = stiffness.iter().map(|s| 0.5 * s).collect();
+    let mut energy = SoftSpin::new(j2, vec![0.0; n], fields, graph)?;
+    let a = match scale {
+        Scale::Fixed(a) => a,
+        Scale::Fit => {
+            let stiffest = stiffness.iter().copied().fold(0.0, f64::max);
+            let most = die.card.get("limits.coupling_max");
+            let own = most.map_or(0.0, |most| (stiffest / most).sqrt());
+            fitting_scale(die, &energy).max(own)
+        }
+    };
+    let dac = of_couplings(die, a * a);
+    let mut clipped = 0;
+    for (i, (j2, asked)) in energy.j2.iter_mut().zip(&stiffness).enumerate() {
+        let (level, beyond) = dac.convert(*asked);
+        clipped += usize::from(beyond);
+        *j2 = 0.5 * level * die.coupler_gains(STIFFNESS, i as u64).0;
+    }
+    Ok((energy, a, clipped))
 }
 
 impl Chip for SelectedChip {
@@ -129,31 +201,45 @@ impl Chip for SelectedChip {
         self.branches.volts_per_x()
     }
 
-    fn write(&mut self, _die: &Die, parameters: &Parameters) -> Result<()> {
-        match parameters.fields.len() + parameters.couplings.len() {
-            0 => Ok(()),
-            n => {
-                let expected = "none: a mixture is programmed as a whole";
-                Err(Error::invalid("fields", format!("{n} values"), expected))
-            }
-        }
+    /// All numbers of a mixture ([`Mixture::parameters`]), at the range factor that it has.
+    fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
+        let mut mixture = self.mixture.clone();
+        mixture.set_parameters(parameters)?;
+        *self = SelectedChip::new(die, &mixture, Scale::Fixed(self.scale()))?;
+        Ok(())
     }
 
-    /// Inputs of the gates.
+    /// Inputs of the gates, then fields and couplings of the branches.
     fn realised(&self) -> &Realised {
         &self.realised
     }
 
-    /// The ideal chip's; what mismatch makes of the branches is a mixture that the report does not name.
-    fn energy(&self, die: &Die, asked: &Model) -> Option<Model> {
-        (die.seed.is_none() && die.temperature_ratio == 1.0).then(|| asked.clone())
+    fn on_elements(&self) -> Option<Parameters> {
+        Some(self.asked.clone())
     }
 
+    fn pairs(&self) -> Option<Vec<(usize, usize)>> {
+        let dim = self.mixture.components()[0].mean.len();
+        let branch = |b: usize| {
+            let pairs = (0..dim).flat_map(move |i| (i + 1..dim).map(move |j| (i, j)));
+            pairs.map(move |(i, j)| (b * dim + i, b * dim + j))
+        };
+        Some((0..self.mixture.components().len()).flat_map(branch).collect())
+    }
+
+    /// −ln p of a reading.
+    fn energy(&self, _die: &Die, _asked: &Model) -> Option<Model> {
+        Some(Model::Mixture(self.law.clone()))
+    }
+
+    fn needs_reciprocity(&self) -> bool {
+        false
+    }
+
+    /// A clipped branch is no Gaussian.
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
-        let leaks = die.nonidealities().iter().any(|n| n == "leak");
-        let mut reasons = vec![(leaks, "the mixer lets the other branches through")];
-        reasons.extend(self.branches.no_energy_because(die));
-        reasons
+        let clips = die.nonidealities().iter().any(|n| n == "rails");
+        vec![(clips, "rails clip the node voltages")]
     }
 
     fn coupling_dac(&self, die: &Die) -> Dac {
@@ -177,6 +263,14 @@ impl Chip for SelectedChip {
 
     fn excess_noise_share(&self) -> Option<f64> {
         self.branches.excess_noise_share()
+    }
+
+    /// Branches are linear and the selector apart from them: exact at any step, as long as nothing clips.
+    fn scheme(&self) -> &'static str {
+        match self.process.rails {
+            None => "ornstein-uhlenbeck",
+            Some(_) => "euler-maruyama",
+        }
     }
 
     fn step(&self, tolerance: f64) -> Option<f64> {

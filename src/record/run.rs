@@ -186,16 +186,16 @@ pub struct CalibrationRecord {
 }
 
 /// One point of the training curve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrainingPoint {
     /// Update number (1-based).
     pub update: u64,
     /// Euclidean norm of the gradient.
     pub gradient_norm: f64,
-    /// Mean energy of the negative minus the positive phase, in kT.
-    pub energy_gap: f64,
+    /// Mean energy of the negative minus the positive phase, in kT; EM has no negative phase.
+    pub energy_gap: Option<f64>,
     /// Mean squared difference of visible node means between data and free phase.
-    pub moment_error: f64,
+    pub moment_error: Option<f64>,
     /// Label accuracy on held-out training rows, where measured.
     pub accuracy: Option<f64>,
     /// Mean ln p of a row, where it is known.
@@ -260,6 +260,9 @@ pub struct TrainingRecord {
     pub wall_seconds: f64,
     /// Chip against digital.
     pub coupling_check: Option<CouplingCheck>,
+    /// Updates whose step the chip refused to hold, and that were shortened.
+    #[serde(default)]
+    pub refused_steps: u64,
     /// Share of readings that saturated, where a local rule learned from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saturated_readings: Option<f64>,

@@ -182,54 +182,43 @@ fn training(run: &RunRecord) -> Vec<Figure> {
     let Some(training) = run.training.as_ref().filter(|t| !t.curve.is_empty()) else {
         return Vec::new();
     };
-    let line = |f: &dyn Fn(&crate::record::TrainingPoint) -> f64| -> Vec<(f64, f64)> {
-        training
-            .curve
-            .iter()
-            .map(|p| (p.update as f64, f(p)))
-            .collect()
+    let line = |f: &dyn Fn(&crate::record::TrainingPoint) -> Option<f64>| {
+        let points = training.curve.iter();
+        let told: Option<Vec<(f64, f64)>> =
+            points.map(|p| Some((p.update as f64, f(p)?))).collect();
+        told
     };
     let mut error = Plot::new(
         "Training: distance of free phase from data",
         "update",
         "mean squared difference of visible means",
     );
-    error
-        .series
-        .push((String::new(), Mark::Line(line(&|p| p.moment_error))));
     error.log_y = true;
     let mut norm = Plot::new("Training: gradient and energy gap", "update", "norm; kT");
-    norm.series.push((
-        "gradient norm".to_owned(),
-        Mark::Line(line(&|p| p.gradient_norm)),
+    let mut figures = Vec::new();
+    if let Some(line) = line(&|p| p.moment_error) {
+        error.series.push((String::new(), Mark::Line(line)));
+        let caption = "How far the free phase is from the data, update by update.";
+        figures.push(figure("training-error", caption, error.render()));
+    }
+    for (name, line) in [
+        ("gradient norm", line(&|p| Some(p.gradient_norm))),
+        ("energy gap (kT)", line(&|p| p.energy_gap)),
+    ] {
+        let named = |line| (name.to_owned(), Mark::Line(line));
+        norm.series.extend(line.map(named));
+    }
+    figures.push(figure(
+        "training-gradient",
+        "Gradient norm and, where there is a free phase, its mean energy minus that of the clamped one (of what was programmed).",
+        norm.render(),
     ));
-    norm.series.push((
-        "energy gap (kT)".to_owned(),
-        Mark::Line(line(&|p| p.energy_gap)),
-    ));
-    let likelihood = training.curve.iter();
-    let likelihood: Option<Vec<(f64, f64)>> = likelihood
-        .map(|p| Some((p.update as f64, p.log_likelihood?)))
-        .collect();
-    let likelihood = likelihood.map(|line| {
+    if let Some(line) = line(&|p| p.log_likelihood) {
         let mut plot = Plot::new("Training: log-likelihood", "update", "nats per row");
         plot.series.push((String::new(), Mark::Line(line)));
         let caption = "Mean log-likelihood of the rows learned from, exactly, update by update.";
-        figure("training-likelihood", caption, plot.render())
-    });
-    let mut figures = vec![
-        figure(
-            "training-error",
-            "How far the free phase is from the data, update by update.",
-            error.render(),
-        ),
-        figure(
-            "training-gradient",
-            "Gradient norm, and mean energy of the free minus the clamped phase (fields and couplings).",
-            norm.render(),
-        ),
-    ];
-    figures.extend(likelihood);
+        figures.push(figure("training-likelihood", caption, plot.render()));
+    }
     figures
 }
 

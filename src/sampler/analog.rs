@@ -528,6 +528,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
     fn reprogram(&mut self, parameters: &Parameters) -> Result<Cost> {
         self.streaming = false;
         self.programmed.reprogram(parameters)?;
+        self.view = self.programmed.view();
         let model: &Model = self.programmed.model();
         self.stiffness.update(model);
         Ok(self.written())

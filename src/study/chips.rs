@@ -285,6 +285,11 @@ impl Prepared {
             }
             Initial::Word(_) => {}
         }
+        if let (Model::Mixture(_), Some(anneal)) = (&self.model, &plan.anneal) {
+            let value = format!("{:?} over {}", anneal.of, anneal.over);
+            let expected = "no anneal: a mixture has no couplings to scale";
+            return Err(Error::invalid("plan.anneal", value, expected));
+        }
         if self.card.is_some() {
             let period = self.sample_period();
             let duration = self.seconds(&plan.duration);
@@ -315,12 +320,15 @@ impl Prepared {
             self.check_clamp(&mut *sampler)?;
         }
         if let Some(train) = &self.experiment.train {
-            let programmed = matches!(self.model, Model::SoftSpin(_) | Model::Ising(_));
-            if train.rbm.is_none() && !programmed {
+            let learned = matches!(
+                self.model,
+                Model::SoftSpin(_) | Model::Ising(_) | Model::Mixture(_)
+            );
+            if train.rbm.is_none() && !learned {
                 return Err(Error::invalid(
                     "train",
                     "this energy",
-                    "an energy of kind soft_spin, ising or rbm to train on data",
+                    "an energy of kind soft_spin, ising, rbm or mixture to train on data",
                 ));
             }
             let binary = match &self.experiment.data {

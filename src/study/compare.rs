@@ -75,7 +75,7 @@ fn write_parameters(model: &Model, prepared: &Prepared, directory: &RunDirectory
         .dataset
         .as_ref()
         .map_or((0, 0), |d| (d.pixels.len(), d.labels.len()));
-    let hidden = model.dim() - pixels - labels;
+    let hidden = model.dim().saturating_sub(pixels + labels);
     let mut arrays = vec![
         (
             "fields",
@@ -95,6 +95,18 @@ fn write_parameters(model: &Model, prepared: &Prepared, directory: &RunDirectory
         // Every weight, factor by factor: there are no fields or edges.
         let weights = model.parameters().couplings;
         arrays = vec![("weights", Array::f64(&[weights.len()], weights))];
+    }
+    if let Model::Mixture(mixture) = model {
+        let (k, dim) = (mixture.components().len(), model.dim());
+        let all = || mixture.components().iter();
+        let weights = all().map(|c| c.weight).collect();
+        let means = all().flat_map(|c| c.mean.iter().copied()).collect();
+        let covariances = all().flat_map(|c| c.covariance.iter().copied()).collect();
+        arrays = vec![
+            ("weights", Array::f64(&[k], weights)),
+            ("means", Array::f64(&[k, dim], means)),
+            ("covariances", Array::f64(&[k, dim, dim], covariances)),
+        ];
     }
     if let Model::SoftSpin(energy) = model {
         arrays.push(("j2", Array::f64(&[energy.j2.len()], energy.j2.clone())));
@@ -143,6 +155,13 @@ fn trained_model(
         learn(prepared, directory, session)?
     };
     write_parameters(&model, prepared, directory)?;
+    if training.refused_steps > 0 {
+        let refused = training.refused_steps;
+        record.warnings.push(format!(
+            "training: {refused} of {} steps led where the chip's converters hold no mixture, and were shortened",
+            train.updates
+        ));
+    }
     record.training = Some(training);
     Ok(model)
 }

@@ -3,9 +3,10 @@
 use super::Session;
 use super::checkpoint::Checkpoints;
 use super::chips::Prepared;
-use super::learn::{CURVE_POINTS, edges, start};
+use super::course::{Course, Told, follow};
+use super::learn::{edges, start};
 use crate::data::Dataset;
-use crate::energy::{Model, Parameters};
+use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
 use crate::experiment::{EXACT, First, Train};
 use crate::record::{RunDirectory, TrainingPoint, TrainingRecord};
@@ -13,17 +14,8 @@ use crate::sampler::Cost;
 use crate::training::{
     AscentCheckpoint, AscentSettings, LikelihoodTrainer, Method, PseudoLikelihood, match_scores,
 };
-use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// What is saved to continue a climb.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    trainer: AscentCheckpoint,
-    curve: Vec<TrainingPoint>,
-    wall: f64,
-}
 
 pub(super) fn rows_of(data: &Dataset) -> Vec<Vec<f64>> {
     data.train.iter().map(|&r| data.rows[r].clone()).collect()
@@ -73,6 +65,7 @@ pub(super) fn check(prepared: &Prepared) -> Result<()> {
         return Ok(());
     };
     let expected = match (train.method, &prepared.model) {
+        (_, Model::Mixture(start)) => return super::mixture::check(prepared, start),
         (Method::Mle, _) if train.rbm.is_none() => {
             return trainer(prepared, (train, data), None).map(|_| ());
         }
@@ -102,6 +95,40 @@ pub(super) fn check(prepared: &Prepared) -> Result<()> {
     Err(Error::invalid("train.method", value, expected))
 }
 
+impl Course for LikelihoodTrainer {
+    type Kept = AscentCheckpoint;
+
+    fn update(&self) -> u64 {
+        LikelihoodTrainer::update(self)
+    }
+
+    fn step(&mut self) -> Result<Told> {
+        let step = LikelihoodTrainer::step(self)?;
+        let point = TrainingPoint {
+            update: step.update,
+            gradient_norm: step.gradient_norm,
+            energy_gap: Some(step.energy_gap),
+            moment_error: Some(step.moment_error),
+            log_likelihood: Some(step.log_likelihood),
+            ..TrainingPoint::default()
+        };
+        Ok(Told {
+            point,
+            cost: Cost::default(),
+            saturated: None,
+            refused: false,
+        })
+    }
+
+    fn keep(&self) -> AscentCheckpoint {
+        self.checkpoint()
+    }
+
+    fn resume(&mut self, kept: AscentCheckpoint) -> Result<()> {
+        LikelihoodTrainer::resume(self, kept)
+    }
+}
+
 /// Trains by `mle`, `score_matching` or `pseudo_likelihood`.
 pub(super) fn learn(
     prepared: &Prepared,
@@ -110,84 +137,40 @@ pub(super) fn learn(
     session: &Session,
 ) -> Result<(Model, TrainingRecord)> {
     let began = Instant::now();
-    let (model, curve, earlier) = match (train.method, &prepared.model) {
+    let model = match (train.method, &prepared.model) {
         (Method::ScoreMatching, Model::SoftSpin(energy)) => {
             let found = match_scores(&rows_of(data), edges(&prepared.model), &energy.j4)?;
-            (Model::SoftSpin(found.energy), Vec::new(), 0.0)
+            Model::SoftSpin(found.energy)
         }
         (Method::PseudoLikelihood, _) => {
             let spins = |row: &Vec<f64>| row.iter().map(|&v| v as i8).collect();
             let rows: Vec<Vec<i8>> = rows_of(data).iter().map(spins).collect();
             let edges = edges(&prepared.model);
-            let found = PseudoLikelihood::maximise(&rows, edges, train.weight_decay)?;
-            (Model::Ising(found), Vec::new(), 0.0)
+            Model::Ising(PseudoLikelihood::maximise(
+                &rows,
+                edges,
+                train.weight_decay,
+            )?)
         }
-        _ => climb(prepared, (train, data), directory, session)?,
+        _ => {
+            let mut climb = trainer(prepared, (train, data), None)?;
+            let checkpoints = Checkpoints::of(&prepared.experiment, directory);
+            let kept = checkpoints.kept()?;
+            let on = (&checkpoints, session);
+            let record = follow(&mut climb, kept, EXACT.to_owned(), train, on)?;
+            let mut model = prepared.model.clone();
+            model.set_parameters(climb.parameters())?;
+            return Ok((model, record));
+        }
     };
     let record = TrainingRecord {
         through: EXACT.to_owned(),
-        curve,
+        curve: Vec::new(),
         per_update: Cost::default(),
-        wall_seconds: earlier + began.elapsed().as_secs_f64(),
+        wall_seconds: began.elapsed().as_secs_f64(),
         coupling_check: None,
+        refused_steps: 0,
         saturated_readings: None,
     };
     Ok((model, record))
-}
-
-/// Ascends the exact log-likelihood; the learned energy, the curve, and wall seconds before an interruption.
-fn climb(
-    prepared: &Prepared,
-    (train, data): (&Train, &Dataset),
-    directory: &RunDirectory,
-    session: &Session,
-) -> Result<(Model, Vec<TrainingPoint>, f64)> {
-    let began = Instant::now();
-    let mut trainer = trainer(prepared, (train, data), None)?;
-    let (mut curve, mut earlier) = (Vec::new(), 0.0);
-    let checkpoints = Checkpoints::of(&prepared.experiment, directory);
-    if let Some(saved) = checkpoints.kept::<Saved>()? {
-        trainer.resume(saved.trainer)?;
-        (curve, earlier) = (saved.curve, saved.wall);
-    }
-    session.watch.begin("training", train.updates);
-    session.watch.advance(trainer.update());
-    let every = (train.updates / CURVE_POINTS).max(1);
-    let keep = |trainer: &LikelihoodTrainer, curve: &[TrainingPoint]| {
-        checkpoints.keep(&Saved {
-            trainer: trainer.checkpoint(),
-            curve: curve.to_vec(),
-            wall: earlier + began.elapsed().as_secs_f64(),
-        })
-    };
-    while trainer.update() < train.updates {
-        let due = trainer.update() % train.checkpoint_every == 0;
-        if due && trainer.update() > 0 {
-            keep(&trainer, &curve)?;
-        }
-        if session.interrupted.load(Ordering::Relaxed) {
-            keep(&trainer, &curve)?;
-            return Err(Error::Interrupted);
-        }
-        let step = trainer.step()?;
-        session.watch.advance(1);
-        if step.update % every == 0 || step.update == train.updates {
-            curve.push(TrainingPoint {
-                update: step.update,
-                gradient_norm: step.gradient_norm,
-                energy_gap: step.energy_gap,
-                moment_error: step.moment_error,
-                accuracy: None,
-                log_likelihood: Some(step.log_likelihood),
-                temperature: None,
-                device_seconds: None,
-                cost: Cost::default(),
-            });
-        }
-    }
-    session.watch.end();
-    keep(&trainer, &curve)?;
-    let mut model = prepared.model.clone();
-    crate::energy::Parametric::set_parameters(&mut model, trainer.parameters())?;
-    Ok((model, curve, earlier))
 }

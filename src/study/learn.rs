@@ -4,6 +4,7 @@ use super::Session;
 use super::checkpoint::Checkpoints;
 use super::chips::{Prepared, TRAINING};
 use super::coupling_check::compare_couplings;
+use super::course::{Course, Saved, Told, follow};
 use super::exactly;
 use crate::data::Dataset;
 use crate::dynamics::streams::chain_rng;
@@ -11,25 +12,9 @@ use crate::energy::{Model, Parameters, Parametric};
 use crate::error::{Error, Result};
 use crate::experiment::{Digital, Limit, MEASURED, Train};
 use crate::record::{CouplingCheck, RunDirectory, TrainingPoint, TrainingRecord};
-use crate::sampler::{Cost, Horizon, Sampler};
+use crate::sampler::{Horizon, Sampler};
 use crate::training::{Checkpoint, Conditional, Settings, Trainer};
 use rand_distr::{Distribution, StandardNormal};
-use serde::{Deserialize, Serialize};
-use std::time::Instant;
-
-/// Points kept of the training curve.
-pub(super) const CURVE_POINTS: u64 = 150;
-
-/// What is saved to continue a training run.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    trainer: Checkpoint,
-    curve: Vec<TrainingPoint>,
-    /// Sum over updates of the share of saturated readings.
-    saturated: f64,
-    total: Cost,
-    wall: f64,
-}
 
 /// The start: fields as the energy has them, visible–hidden couplings small and random, the rest zero.
 pub(super) fn start(prepared: &Prepared, (train, data): (&Train, &Dataset)) -> Parameters {
@@ -54,7 +39,7 @@ pub(super) fn edges(model: &Model) -> &[(usize, usize)] {
 }
 
 /// A sampler to train through, and how a device time is a horizon for it.
-fn sampler_for(
+pub(super) fn sampler_for(
     prepared: &Prepared,
     through: &str,
     batch: usize,
@@ -95,7 +80,7 @@ fn sampler_for(
 }
 
 /// `train.limit` as numbers.
-fn limit(prepared: &Prepared, train: &Train) -> Result<Option<(f64, f64)>> {
+pub(super) fn limit(prepared: &Prepared, train: &Train) -> Result<Option<(f64, f64)>> {
     match (train.limit, prepared.dies.first()) {
         (None, _) => Ok(None),
         (Some(Limit::Number(most)), _) => Ok(Some((most, most))),
@@ -160,6 +145,46 @@ pub(super) fn check(prepared: &Prepared) -> Result<()> {
     train.map_or(Ok(()), |train| limit(prepared, train).map(|_| ()))
 }
 
+/// A trainer with what it trains through.
+struct Through {
+    trainer: Trainer,
+    sampler: Box<dyn Sampler>,
+}
+
+impl Course for Through {
+    type Kept = Checkpoint;
+
+    fn update(&self) -> u64 {
+        self.trainer.update()
+    }
+
+    fn step(&mut self) -> Result<Told> {
+        let report = self.trainer.step(&mut *self.sampler)?;
+        let point = TrainingPoint {
+            update: report.update,
+            gradient_norm: report.gradient_norm,
+            energy_gap: Some(report.energy_gap),
+            moment_error: Some(report.moment_error),
+            temperature: report.temperature,
+            ..TrainingPoint::default()
+        };
+        Ok(Told {
+            point,
+            cost: report.cost,
+            saturated: report.saturated,
+            refused: false,
+        })
+    }
+
+    fn keep(&self) -> Checkpoint {
+        self.trainer.checkpoint(&*self.sampler)
+    }
+
+    fn resume(&mut self, kept: Checkpoint) -> Result<()> {
+        self.trainer.resume(kept, &mut *self.sampler)
+    }
+}
+
 /// Trains as the experiment says; returns the learned energy and the record. Continues from the directory's checkpoint.
 pub(super) fn learn(
     prepared: &Prepared,
@@ -173,15 +198,17 @@ pub(super) fn learn(
             "sections [train] and [data]",
         ));
     };
+    if let Model::Mixture(start) = &prepared.model {
+        return super::mixture::learn(prepared, (train, data, start), directory, session);
+    }
     if !train.method.samples() {
         return exactly::learn(prepared, (train, data), directory, session);
     }
-    let began = Instant::now();
-    let (mut sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
+    let (sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
     let rows = exactly::rows_of(data);
     let settings = settings(prepared, train, data, analog, prepared.experiment.seed)?;
     let checkpoints = Checkpoints::of(&prepared.experiment, directory);
-    let kept = checkpoints.kept::<Saved>()?;
+    let kept = checkpoints.kept::<Saved<Checkpoint>>()?;
     let from = match &kept {
         Some(saved) => saved.trainer.parameters.clone(),
         None => exactly::begin(prepared, (train, data), session)?,
@@ -190,85 +217,12 @@ pub(super) fn learn(
     if train.temperature == MEASURED {
         trainer = trainer.measuring_temperature(&prepared.model);
     }
-    let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
-    let mut saturated = 0.0;
-    if let Some(saved) = kept {
-        trainer.resume(saved.trainer, &mut *sampler)?;
-        (curve, total, earlier) = (saved.curve, saved.total, saved.wall);
-        saturated = saved.saturated;
-    }
-    session.watch.begin("training", train.updates);
-    session.watch.advance(trainer.update());
-    let every = (train.updates / CURVE_POINTS).max(1);
-    let mut last = Cost::default();
-    while trainer.update() < train.updates {
-        let before = trainer.update() % train.checkpoint_every == 0;
-        if before && trainer.update() > 0 {
-            save(
-                &checkpoints,
-                &trainer,
-                &*sampler,
-                (&curve, saturated),
-                total,
-                earlier + began.elapsed().as_secs_f64(),
-            )?;
-        }
-        let report = trainer.step(&mut *sampler)?;
-        session.watch.advance(1);
-        saturated += report.saturated.unwrap_or(0.0);
-        last = report.cost;
-        total = total.plus(report.cost);
-        if report.update % every == 0 || report.update == train.updates {
-            curve.push(TrainingPoint {
-                update: report.update,
-                gradient_norm: report.gradient_norm,
-                energy_gap: report.energy_gap,
-                moment_error: report.moment_error,
-                accuracy: None,
-                log_likelihood: None,
-                temperature: report.temperature,
-                device_seconds: total.device_seconds,
-                cost: total,
-            });
-        }
-    }
-    session.watch.end();
-    save(
-        &checkpoints,
-        &trainer,
-        &*sampler,
-        (&curve, saturated),
-        total,
-        earlier + began.elapsed().as_secs_f64(),
-    )?;
-    let record = TrainingRecord {
-        through: sampler.describe().name,
-        curve,
-        per_update: last,
-        wall_seconds: earlier + began.elapsed().as_secs_f64(),
-        coupling_check: None,
-        saturated_readings: train.local_rule.map(|_| saturated / train.updates as f64),
-    };
+    let name = sampler.describe().name;
+    let mut through = Through { trainer, sampler };
+    let record = follow(&mut through, kept, name, train, (&checkpoints, session))?;
     let mut model = prepared.model.clone();
-    model.set_parameters(trainer.parameters())?;
+    model.set_parameters(through.trainer.parameters())?;
     Ok((model, record))
-}
-
-fn save(
-    checkpoints: &Checkpoints<'_>,
-    trainer: &Trainer,
-    sampler: &dyn Sampler,
-    (curve, saturated): (&[TrainingPoint], f64),
-    total: Cost,
-    wall: f64,
-) -> Result<()> {
-    checkpoints.keep(&Saved {
-        trainer: trainer.checkpoint(sampler),
-        curve: curve.to_vec(),
-        saturated,
-        total,
-        wall,
-    })
 }
 
 /// Couplings learned through the chip and through a digital sampler, from the same data and start, over repeats.
@@ -276,7 +230,8 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
     let (Some(train), Some(data)) = (&prepared.experiment.train, &prepared.dataset) else {
         return Ok(None);
     };
-    if prepared.dies.is_empty() || train.rbm.is_some() || !train.method.samples() {
+    let linear = !matches!(prepared.model, Model::Mixture(_)) && train.rbm.is_none();
+    if prepared.dies.is_empty() || !linear || !train.method.samples() {
         return Ok(None);
     }
     let check = &train.cross_check;

@@ -2,8 +2,10 @@
 
 use super::chips::Prepared;
 use super::measure::mean_over_chains;
+use super::mixture::PlaneMixture;
 use super::moons::{Landscape, PlaneMarginal, Truth, judging};
 use crate::data::{Dataset, MoonNodes};
+use crate::energy::{ContinuousEnergy, Model};
 use crate::hardware::Programmed;
 use crate::record::{LikelihoodRecord, Metric};
 
@@ -24,6 +26,8 @@ fn mean_log(law: &[f64], rows: impl Iterator<Item = impl AsRef<[f64]>>) -> Metri
 pub(super) enum Judge<'a> {
     /// Rows of spins.
     Spins(&'a Dataset),
+    /// Rows of real variables, under mixtures alone.
+    Rows(&'a Dataset),
     /// Points of two moons, and the density that they come from.
     Moons(&'a Dataset, MoonNodes, Box<Truth>),
 }
@@ -37,7 +41,10 @@ impl<'a> Judge<'a> {
             let truth = Box::new(Truth::new(nodes.moons.noise));
             return Some(Judge::Moons(data, nodes, truth));
         }
-        prepared.model.discrete().map(|_| Judge::Spins(data))
+        match &prepared.model {
+            Model::Mixture(_) => Some(Judge::Rows(data)),
+            model => model.discrete().map(|_| Judge::Spins(data)),
+        }
     }
 
     /// Log-likelihoods of the experiment's rows under the law that `chip` settles in; `None` where it is out of reach.
@@ -57,9 +64,14 @@ impl<'a> Judge<'a> {
                     data_kl: None,
                 })
             }
+            Judge::Rows(data) => {
+                let Some(Model::Mixture(law)) = chip.energy() else {
+                    return None;
+                };
+                Some(of_rows(data, |row| -law.value(row), None))
+            }
             Judge::Moons(data, nodes, truth) => {
-                let (energy, shifts) = chip.shifted_energy()?;
-                let own = PlaneMarginal::new(*nodes, &energy, [shifts[0], shifts[1]]).ok()?;
+                let own = law_of_plane(chip, nodes)?;
                 if !own.is_resolved() {
                     return None;
                 }
@@ -67,21 +79,38 @@ impl<'a> Judge<'a> {
                 if law.border > MOST_BORDER {
                     return None;
                 }
-                let of = |which: &[usize]| {
-                    let log = |&r: &usize| {
-                        let row = &data.rows[r];
-                        -own.value(nodes.to_plane([row[0], row[1]])) - law.log_z
-                    };
-                    let each: Vec<f64> = which.iter().map(log).collect();
-                    mean_over_chains(&each, each.len())
-                };
-                Some(LikelihoodRecord {
-                    train: of(&data.train),
-                    test: (!data.test.is_empty()).then(|| of(&data.test)),
-                    data_kl: Some(law.divergence_from(&truth.density)),
-                })
+                let of = |row: &[f64]| -own.value(nodes.to_plane([row[0], row[1]])) - law.log_z;
+                let kl = law.divergence_from(&truth.density);
+                Some(of_rows(data, of, Some(kl)))
             }
         }
+    }
+}
+
+/// The law of the plane that a chip's first two nodes settle in, where it is known.
+pub(super) fn law_of_plane(chip: &Programmed, nodes: &MoonNodes) -> Option<Box<dyn Landscape>> {
+    if let Some(Model::Mixture(law)) = chip.energy() {
+        return Some(Box::new(PlaneMixture::new(*nodes, law)));
+    }
+    let (energy, shifts) = chip.shifted_energy()?;
+    let own = PlaneMarginal::new(*nodes, &energy, [shifts[0], shifts[1]]).ok()?;
+    Some(Box::new(own))
+}
+
+/// Mean ln p of the rows learned from and of those held out.
+fn of_rows(
+    data: &Dataset,
+    log: impl Fn(&[f64]) -> f64,
+    data_kl: Option<f64>,
+) -> LikelihoodRecord {
+    let of = |which: &[usize]| {
+        let each: Vec<f64> = which.iter().map(|&r| log(&data.rows[r])).collect();
+        mean_over_chains(&each, each.len())
+    };
+    LikelihoodRecord {
+        train: of(&data.train),
+        test: (!data.test.is_empty()).then(|| of(&data.test)),
+        data_kl,
     }
 }
 

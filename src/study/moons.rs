@@ -218,11 +218,6 @@ impl PlaneMarginal {
         })
     }
 
-    /// Whether the grid that laws are judged on resolves this one.
-    pub fn is_resolved(&self) -> bool {
-        self.stiffness.max(0.0).sqrt() * SPACING < self.nodes.width
-    }
-
     fn cells(&self, point: [f64; 2]) -> [f64; 2] {
         let x = self.nodes.to_nodes(point);
         [x[0] - self.shift[0], x[1] - self.shift[1]]
@@ -266,6 +261,12 @@ pub(super) trait Landscape: Sync {
     fn value(&self, point: [f64; 2]) -> f64;
     /// ∇E.
     fn gradient(&self, point: [f64; 2]) -> [f64; 2];
+    /// Its narrowest standard deviation.
+    fn narrowest(&self) -> f64;
+    /// Whether the grid that laws are judged on resolves it.
+    fn is_resolved(&self) -> bool {
+        self.narrowest() > SPACING
+    }
 }
 
 impl Landscape for PlaneMarginal {
@@ -278,6 +279,10 @@ impl Landscape for PlaneMarginal {
         self.marginal.gradient(&self.cells(point), &mut gradient);
         gradient.map(|g| g / self.nodes.width)
     }
+
+    fn narrowest(&self) -> f64 {
+        self.nodes.width / self.stiffness.max(0.0).sqrt()
+    }
 }
 
 /// −ln p of the moons.
@@ -288,6 +293,10 @@ impl Landscape for TwoMoons {
 
     fn gradient(&self, point: [f64; 2]) -> [f64; 2] {
         self.score(point).map(|s| -s)
+    }
+
+    fn narrowest(&self) -> f64 {
+        self.noise
     }
 }
 

@@ -221,6 +221,7 @@ pub(super) fn learn(
         per_update: Cost::default(),
         wall_seconds: wall,
         coupling_check: None,
+        refused_steps: 0,
         saturated_readings: None,
     };
     Ok((learned[0].parameters.clone(), training))

@@ -3,7 +3,7 @@
 use super::Session;
 use super::accuracy::Path;
 use super::chips::Prepared;
-use super::likelihood::Judge;
+use super::likelihood::{Judge, law_of_plane};
 use super::linear_algebra;
 use super::measure::Measured;
 use super::moons::{self, Landscape, PlaneMarginal};
@@ -266,8 +266,7 @@ impl Prepared {
         directory.write_arrays(&format!("samples-{name}.npz"), &arrays)?;
         if let Some(nodes) = self.dataset.as_ref().and_then(|d| d.moons) {
             let law = self.law_of_plane(&outcome.contender, model, &nodes)?;
-            let law = law.as_ref().map(|law| law as &dyn Landscape);
-            let picture = moons::picture(&moons::points_of(&nodes, s), law);
+            let picture = moons::picture(&moons::points_of(&nodes, s), law.as_deref());
             directory.write_arrays(&format!("landscape-{name}.npz"), &picture)?;
             let distances = moons::distances(&nodes, s, self.experiment.seed);
             outcome.record.metrics.extend(distances);
@@ -288,14 +287,15 @@ impl Prepared {
         contender: &Contender,
         model: &Model,
         nodes: &MoonNodes,
-    ) -> Result<Option<PlaneMarginal>> {
-        let energy = match (contender, model) {
-            (Contender::Chip(k), _) => self.program(&self.dies[*k], model)?.shifted_energy(),
-            (_, Model::SoftSpin(energy)) => Some((energy.clone(), vec![0.0; 2])),
+    ) -> Result<Option<Box<dyn Landscape>>> {
+        Ok(match (contender, model) {
+            (Contender::Chip(k), _) => law_of_plane(&self.program(&self.dies[*k], model)?, nodes),
+            (_, Model::SoftSpin(energy)) => {
+                let law = PlaneMarginal::new(*nodes, energy, [0.0; 2]).ok();
+                law.map(|law| Box::new(law) as Box<dyn Landscape>)
+            }
             _ => None,
-        };
-        let law = energy.map(|(e, o)| PlaneMarginal::new(*nodes, &e, [o[0], o[1]]));
-        Ok(law.and_then(Result::ok))
+        })
     }
 
     /// What a Gaussian's draws say of A⁻¹b, A⁻¹ and log det A; for chips beside the errors that the law allows.

@@ -4,12 +4,13 @@
 //! gradient is ⟨s⟩ with the data clamped minus ⟨s⟩ free. CD starts the free phase at the data, PCD continues chains from
 //! update to update (Tieleman 2008). A conditional free phase, with part of the visible nodes clamped, adds the gradient of
 //! log p(rest | clamped). Where both phases' averages can be computed there is [`LikelihoodTrainer`], where the law's score is
-//! linear in θ and nothing is hidden [`match_scores`], and [`PseudoLikelihood`] for spins that are all seen. [`density`] trains neural energies, [`rbm`] restricted Boltzmann machines.
+//! linear in θ and nothing is hidden [`match_scores`], and [`PseudoLikelihood`] for spins that are all seen. [`mixture`] trains mixtures of Gaussians, [`density`] neural energies, [`rbm`] restricted Boltzmann machines.
 
 mod contrastive;
 pub mod density;
 mod exact_likelihood;
 mod local_rule;
+pub mod mixture;
 mod optimiser;
 mod pseudo_likelihood;
 mod quadratic_score;
