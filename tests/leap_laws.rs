@@ -148,7 +148,13 @@ fn noise_is_drawn_from_its_density() {
         low: dvector![-1.5],
         high: dvector![2.0],
     };
-    for law in [gaussian(), uniform] {
+    let points = DMatrix::from_fn(
+        1,
+        400,
+        |_, k| if k % 3 == 0 { 1.2 } else { -0.9 } + 0.001 * (k as f32 - 200.0),
+    );
+    let mixture = NoiseLaw::fitted_mixture(&points, 2, &mut rng).unwrap();
+    for law in [gaussian(), uniform, mixture] {
         let (low, width, cells) = (-4.0, 0.01, 900);
         let middles = DMatrix::from_fn(1, cells, |_, k| (low + width * (k as f64 + 0.5)) as f32);
         let weights: Vec<f64> = law

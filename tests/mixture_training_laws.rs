@@ -6,6 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
+use thermochip::data::TwoMoons;
 use thermochip::energy::{ContinuousEnergy, Mixture, Model, Parameters};
 use thermochip::error::Result;
 use thermochip::hardware::{Card, Die, Programmed, Scale, card::card, program};
@@ -13,7 +14,7 @@ use thermochip::sampler::{
     AnalogSampler, ChainState, Cost, Description, Follow, Horizon, Phase, Run, Sampler, StepRule,
 };
 use thermochip::training::mixture::{
-    ExpectationMaximisation, MixtureSettings, MixtureTrainer, WeightedMoments, seeded,
+    ExpectationMaximisation, MixtureSettings, MixtureTrainer, WeightedMoments, fitted, seeded,
 };
 use thermochip::training::{Method, OptimiserKind};
 
@@ -30,7 +31,11 @@ fn square(values: &[f64]) -> DMatrix<f64> {
 fn example() -> Mixture {
     Mixture::new(
         &[0.5, 0.3, 0.2],
-        &[vector(&[0.8, 0.1]), vector(&[-0.7, 0.4]), vector(&[0.0, -0.9])],
+        &[
+            vector(&[0.8, 0.1]),
+            vector(&[-0.7, 0.4]),
+            vector(&[0.0, -0.9]),
+        ],
         &[
             square(&[0.3, 0.1, 0.1, 0.2]),
             square(&[0.25, -0.08, -0.08, 0.15]),
@@ -42,32 +47,21 @@ fn example() -> Mixture {
 
 /// The same in the plane's other half, as a start that is not the answer.
 fn elsewhere() -> Mixture {
-    let means = [vector(&[0.5, 0.5]), vector(&[-0.5, 0.0]), vector(&[0.3, -0.5])];
+    let means = [
+        vector(&[0.5, 0.5]),
+        vector(&[-0.5, 0.0]),
+        vector(&[0.3, -0.5]),
+    ];
     let spreads = vec![DMatrix::identity(2, 2) * 0.4; 3];
     Mixture::new(&[1.0, 1.0, 1.0], &means, &spreads).unwrap()
 }
 
 /// Rows of `mixture`, drawn independently.
 fn rows_of(mixture: &Mixture, count: usize, seed: u64) -> Vec<Vec<f64>> {
-    use rand::RngExt;
-    use rand_distr::{Distribution, StandardNormal};
     let mut rng = Pcg32::seed_from_u64(seed);
-    let factors: Vec<_> = mixture
-        .components()
-        .iter()
-        .map(|c| (c, c.covariance.clone().cholesky().unwrap().l()))
-        .collect();
-    let mut row = || {
-        let mut left: f64 = rng.random();
-        let chosen = factors.iter().find(|(c, _)| {
-            left -= c.weight;
-            left < 0.0
-        });
-        let (c, lower) = chosen.unwrap_or(&factors[0]);
-        let z = DVector::from_fn(c.mean.len(), |_, _| StandardNormal.sample(&mut rng));
-        (&c.mean + lower * z).iter().copied().collect()
-    };
-    (0..count).map(|_| row()).collect()
+    (0..count)
+        .map(|_| mixture.draw(&mut rng).iter().copied().collect())
+        .collect()
 }
 
 fn log_likelihood(mixture: &Mixture, rows: &[Vec<f64>]) -> f64 {
@@ -174,7 +168,8 @@ fn expectation_maximisation_ends_where_the_gradient_is_zero() {
         let spreads: Vec<_> = (0..3)
             .map(|c| {
                 let own = &moments.second[c] / moments.shares[c];
-                let whole = lower(c) * own * lower(c).transpose() + &means[c] * means[c].transpose() * 0.1;
+                let whole =
+                    lower(c) * own * lower(c).transpose() + &means[c] * means[c].transpose() * 0.1;
                 0.5 * (&whole + whole.transpose())
             })
             .collect();
@@ -187,18 +182,32 @@ fn expectation_maximisation_ends_where_the_gradient_is_zero() {
 fn a_component_that_shrinks_onto_a_row_is_told() {
     let mut rows = rows_of(&example(), 50, 4);
     rows.push(vec![9.0, 9.0]);
-    let mut means: Vec<_> = elsewhere().components().iter().map(|c| c.mean.clone()).collect();
+    let mut means: Vec<_> = elsewhere()
+        .components()
+        .iter()
+        .map(|c| c.mean.clone())
+        .collect();
     means[2] = vector(&[9.0, 9.0]);
     let start = Mixture::new(&[1.0; 3], &means, &vec![DMatrix::identity(2, 2) * 0.1; 3]).unwrap();
     let mut free = ExpectationMaximisation::new(start.clone(), &rows, 0.0).unwrap();
-    let told = (0..100).find_map(|_| free.step().err()).unwrap().to_string();
-    assert!(told.contains("component 2") && told.contains("fewer components"), "{told}");
+    let told = (0..100)
+        .find_map(|_| free.step().err())
+        .unwrap()
+        .to_string();
+    assert!(
+        told.contains("component 2") && told.contains("fewer components"),
+        "{told}"
+    );
     // A least variance holds it.
     let mut held = ExpectationMaximisation::new(start, &rows, 0.01).unwrap();
     for _ in 0..100 {
         held.step().unwrap();
     }
-    let least = held.mixture().components()[2].covariance.clone().symmetric_eigenvalues().min();
+    let least = held.mixture().components()[2]
+        .covariance
+        .clone()
+        .symmetric_eigenvalues()
+        .min();
     assert!((least - 0.01).abs() < 1e-12, "{least}");
 }
 
@@ -226,10 +235,18 @@ fn bench(seed: Option<u64>, bits: u32) -> Die {
     ] {
         card.override_parameter(key, &value).unwrap();
     }
-    let only: Vec<String> = ["dac", "coupling", "tau", "offset", "noise_temperature", "weight", "leak"]
-        .iter()
-        .map(|s| (*s).to_owned())
-        .collect();
+    let only: Vec<String> = [
+        "dac",
+        "coupling",
+        "tau",
+        "offset",
+        "noise_temperature",
+        "weight",
+        "leak",
+    ]
+    .iter()
+    .map(|s| (*s).to_owned())
+    .collect();
     Die::fabricate(&card, seed, Some(&only)).unwrap()
 }
 
@@ -265,7 +282,9 @@ fn surprise(readings: &[Vec<f64>], law: &Mixture) -> f64 {
 fn worst_moment(readings: &[Vec<f64>], law: &Mixture) -> f64 {
     let expected = WeightedMoments::expected(law);
     let n = readings.len();
-    let all = WeightedMoments::of(law, &readings.concat()).unwrap().minus(&expected);
+    let all = WeightedMoments::of(law, &readings.concat())
+        .unwrap()
+        .minus(&expected);
     let mut square = vec![0.0; all.len()];
     for row in readings {
         let own = WeightedMoments::of(law, row).unwrap().minus(&expected);
@@ -273,7 +292,10 @@ fn worst_moment(readings: &[Vec<f64>], law: &Mixture) -> f64 {
             *s += v * v / (n * n) as f64;
         }
     }
-    all.iter().zip(square).map(|(m, s)| m.abs() / s.sqrt()).fold(0.0, f64::max)
+    all.iter()
+        .zip(square)
+        .map(|(m, s)| m.abs() / s.sqrt())
+        .fold(0.0, f64::max)
 }
 
 /// Readings of a die with everything wrong with it have the law that is computed of it: 18 moments and the mean of ln p within
@@ -287,7 +309,9 @@ fn a_dies_readings_have_its_law() {
     let mut sampler = sampler_of(&die, &model, chains);
     let law_of = |die: &Die| law(&program(die, &model, Scale::Fixed(1.0)).unwrap());
     let own = law_of(&die);
-    sampler.restore(&ChainState::at(vec![0.0; 2 * chains])).unwrap();
+    sampler
+        .restore(&ChainState::at(vec![0.0; 2 * chains]))
+        .unwrap();
     let tau = die.card.get("physics.tau").unwrap();
     let phase = Phase {
         burn_in: Horizon::Steps(0),
@@ -357,8 +381,12 @@ fn settings(method: Method) -> MixtureSettings {
     }
 }
 
-fn trained(sampler: &mut dyn Sampler, rows: &[Vec<f64>], method: Method) -> Result<Mixture> {
-    let mut trainer = MixtureTrainer::new(settings(method), elsewhere(), rows)?;
+fn trained(
+    sampler: &mut dyn Sampler,
+    rows: &[Vec<f64>],
+    settings: MixtureSettings,
+) -> Result<Mixture> {
+    let mut trainer = MixtureTrainer::new(settings, elsewhere(), rows)?;
     for _ in 0..800 {
         trainer.step(sampler)?;
     }
@@ -403,8 +431,8 @@ impl<S: Sampler> Sampler for Lost<S> {
 }
 
 /// Trained through the ideal chip, a mixture comes as near to the most likely one as the noise of its last updates lets it: within
-/// .01 nats (measured: see below); the start is .2 away. A chip that is never programmed again, and chains that never leave the rows,
-/// are rejected.
+/// .01 nats (these two runs end .0004 and .002 away; the start is .3 away). A chip that is never programmed again, and chains
+/// that never leave the rows, are rejected.
 #[test]
 fn through_the_ideal_chip_training_finds_the_maximum_of_the_likelihood() {
     let rows = rows_of(&example(), 2000, 11);
@@ -418,7 +446,7 @@ fn through_the_ideal_chip_training_finds_the_maximum_of_the_likelihood() {
     let away = best - log_likelihood(&elsewhere(), &rows);
     for method in [Method::Pcd, Method::Cd] {
         let mut sampler = sampler_of(&die, &start, 400);
-        let found = trained(&mut sampler, &rows, method).unwrap();
+        let found = trained(&mut sampler, &rows, settings(method)).unwrap();
         let short = best - log_likelihood(&found, &rows);
         println!("{method:?}: {short} of {away}");
         assert!((-1e-9..0.01).contains(&short), "{method:?}: {short}");
@@ -430,7 +458,7 @@ fn through_the_ideal_chip_training_finds_the_maximum_of_the_likelihood() {
             moves,
             programs,
         };
-        let found = trained(&mut lost, &rows, Method::Cd);
+        let found = trained(&mut lost, &rows, settings(Method::Cd));
         let short = found.map_or(f64::INFINITY, |found| best - log_likelihood(&found, &rows));
         println!("lost {moves} {programs}: {short}");
         assert!(short > 0.05, "{moves} {programs}: {short}");
@@ -455,10 +483,60 @@ fn through_a_die_training_wins_back_what_deployment_loses() {
         };
         let deployed = lost(em.mixture());
         let mut sampler = sampler_of(&die, &Model::Mixture(elsewhere()), 1000);
-        let through = lost(&trained(&mut sampler, &rows, Method::Pcd).unwrap());
+        let through = lost(&trained(&mut sampler, &rows, settings(Method::Pcd)).unwrap());
         println!("die {seed}: deployed {deployed}, through {through}");
-        assert!(through < 0.5 * deployed, "die {seed}: {deployed} {through}");
+        assert!(through < 0.2 * deployed, "die {seed}: {deployed} {through}");
     }
+}
+
+/// A die that does not hold what it is programmed with is not judged by its program: with responsibilities under the program
+/// (`tracking` = 0), training of many overlapping components runs away on some dice.
+#[test]
+fn responsibilities_follow_the_readings() {
+    let points = TwoMoons { noise: 0.2 }.sample(2000, &mut Pcg32::seed_from_u64(1));
+    let rows: Vec<Vec<f64>> = points.iter().map(|p| p.to_vec()).collect();
+    let start = fitted(&rows, 8, 100, &mut Pcg32::seed_from_u64(2)).unwrap();
+    let best = log_likelihood(&start, &rows);
+    let mut card: Card = card("pmog").unwrap();
+    for (key, value) in [
+        ("limits.branches", "8"),
+        ("limits.dac_bits", "8"),
+        ("limits.coupling_max", "50"),
+        ("limits.field_max", "50"),
+        ("nonidealities.coupling_sigma", "5 %"),
+    ] {
+        card.override_parameter(key, value).unwrap();
+    }
+    let only = ["dac", "coupling", "noise_temperature", "weight", "leak"].map(str::to_owned);
+    let mut ran_away = 0;
+    for seed in 1..=3 {
+        let die = Die::fabricate(&card, Some(seed), Some(&only)).unwrap();
+        let lost = |mixture: &Mixture| {
+            let model = Model::Mixture(mixture.clone());
+            let programmed = program(&die, &model, Scale::Fixed(1.0)).unwrap();
+            best - log_likelihood(&law(&programmed), &rows)
+        };
+        let through = |tracking: f64| {
+            let settings = MixtureSettings {
+                tracking,
+                learning_rate: 0.01,
+                ..settings(Method::Pcd)
+            };
+            let mut sampler = sampler_of(&die, &Model::Mixture(start.clone()), 500);
+            let mut trainer = MixtureTrainer::new(settings, start.clone(), &rows).unwrap();
+            for _ in 0..800 {
+                if trainer.step(&mut sampler).is_err() {
+                    return f64::INFINITY;
+                }
+            }
+            lost(trainer.mixture())
+        };
+        let (deployed, own, blind) = (lost(&start), through(0.1), through(0.0));
+        println!("die {seed}: deployed {deployed}, through {own}, blind {blind}");
+        assert!(own < 0.2 * deployed, "die {seed}: {deployed} {own}");
+        ran_away += u32::from(blind > deployed);
+    }
+    assert!(ran_away > 0);
 }
 
 /// Interrupted and continued, a training gives the bits of one that was not.

@@ -337,8 +337,10 @@ impl<R: Real, N: OneStep<R>> LaneKernel for Advance<'_, R, N> {
                     &tile.levels
                 };
                 for i in 0..tile.drive.len() {
-                    let (force, pull) =
-                        (synapses.field().force.constant(i), drive.times_factor(collect, i, shown));
+                    let (force, pull) = (
+                        synapses.field().force.constant(i),
+                        drive.times_factor(collect, i, shown),
+                    );
                     for lane in 0..LANES {
                         tile.drive[i][lane] = force + pull[lane];
                     }

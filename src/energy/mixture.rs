@@ -3,6 +3,8 @@
 use super::{ContinuousEnergy, Parameters, SoftSpin};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
 use std::f64::consts::TAU;
 
 /// One component of a mixture.
@@ -16,6 +18,8 @@ pub struct Component {
     pub covariance: DMatrix<f64>,
     /// Σ_k⁻¹.
     pub precision: DMatrix<f64>,
+    /// Lower triangular L_k of Σ_k = L_k L_kᵀ.
+    pub lower: DMatrix<f64>,
     /// log w_k − ½ log det 2πΣ_k.
     log_scale: f64,
 }
@@ -80,6 +84,7 @@ impl Mixture {
                     weight,
                     mean,
                     precision: factor.inverse(),
+                    lower: factor.l(),
                     covariance,
                     log_scale: weight.ln() - 0.5 * (dim as f64 * TAU.ln() + log_det),
                 })
@@ -153,6 +158,19 @@ impl Mixture {
                 c.log_scale - 0.5 * d.dot(&(&c.precision * &d))
             })
             .collect()
+    }
+
+    /// An independent draw: a component, then μ_k + L_k ξ.
+    pub fn draw(&self, rng: &mut impl Rng) -> DVector<f64> {
+        let mut left: f64 = rng.random();
+        let chosen = self.components.iter().find(|c| {
+            left -= c.weight;
+            left < 0.0
+        });
+        // Weights may sum to a little less than one.
+        let chosen = chosen.unwrap_or(&self.components[self.components.len() - 1]);
+        let normals = DVector::from_fn(self.dim(), |_, _| StandardNormal.sample(rng));
+        &chosen.mean + &chosen.lower * normals
     }
 
     /// P(component | x).

@@ -16,6 +16,8 @@ pub enum NoiseKey {
     Gaussian,
     /// Uniform over the figure's box.
     Uniform,
+    /// A mixture of Gaussians, by EM on the data, and as much of their one Gaussian.
+    Mixture,
 }
 
 /// An experiment on a neural energy.
@@ -33,6 +35,8 @@ pub struct DensityExperiment {
     /// (name in the file, objective), in order.
     pub methods: Vec<(String, Objective)>,
     pub noise: NoiseKey,
+    /// Gaussians of a mixture of noise.
+    pub noise_components: usize,
     pub updates: u64,
     pub batch: usize,
     pub optimiser: OptimiserKind,
@@ -43,7 +47,7 @@ pub struct DensityExperiment {
     pub weight_decay: f64,
     pub gradient_clip: f64,
     pub force_clip: f64,
-    /// Independence moves from the noise law per update, of the chains of cd and pcd.
+    /// Independence moves from the data's Gaussian per update, of the chains of cd and pcd.
     pub leaps: u64,
     pub step: f64,
     pub repeats: usize,
@@ -176,6 +180,7 @@ impl DensityExperiment {
                 "sigma",
                 "ratio",
                 "noise",
+                "noise_components",
                 "repeats",
                 "snapshots",
             ],
@@ -210,7 +215,10 @@ impl DensityExperiment {
             Some(toml::Value::String(word)) if word == "none" => Ok(f64::MAX),
             _ => s.positive(key, default),
         };
-        let noise = s.word("noise", "gaussian", &["gaussian", "uniform"])?;
+        let noise = s.word("noise", "mixture", &["mixture", "gaussian", "uniform"])?;
+        if noise != "mixture" && s.get("noise_components").is_some() {
+            return Err(s.refused("noise_components", "noise = \"mixture\" beside it"));
+        }
         Ok(DensityExperiment {
             version: 1,
             title: top.text("title", "A neural energy")?,
@@ -220,11 +228,12 @@ impl DensityExperiment {
             layers,
             confinement: energy.positive("confinement", 0.5)?,
             methods,
-            noise: if noise == "uniform" {
-                NoiseKey::Uniform
-            } else {
-                NoiseKey::Gaussian
+            noise: match noise.as_str() {
+                "uniform" => NoiseKey::Uniform,
+                "gaussian" => NoiseKey::Gaussian,
+                _ => NoiseKey::Mixture,
             },
+            noise_components: s.count_between("noise_components", 8, (2, 100))? as usize,
             updates: s.count_between("updates", 1000, (1, 10_000_000))?,
             batch: s.count_between("batch", 256, (1, 1_000_000))? as usize,
             optimiser,

@@ -91,7 +91,11 @@ pub(super) fn check_train(s: &Section<'_>) -> Result<()> {
         refused(s, STEPS, "method = \"mle\" of a mixture, which is EM")?;
     }
     match s.section("first")? {
-        Some(first) => refused(&first, STEPS, "energy.kind = \"mixture\", which begins with EM"),
+        Some(first) => refused(
+            &first,
+            STEPS,
+            "energy.kind = \"mixture\", which begins with EM",
+        ),
         None => Ok(()),
     }
 }

@@ -4,9 +4,7 @@ use super::energy::{EnergyKind, Matrix, OnGraph, Pairs};
 use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
 use crate::dynamics::streams::chain_rng;
-use crate::energy::{
-    Couplings, FluxCells, Ising, Model, Quadratic, SoftSpin, rbm_couplings,
-};
+use crate::energy::{Couplings, FluxCells, Ising, Model, Quadratic, SoftSpin, rbm_couplings};
 use crate::error::{Error, Result};
 use crate::hardware::{Graph, Topology};
 use nalgebra::{DMatrix, DVector};
@@ -178,7 +176,11 @@ fn spread(values: &[f64], n: usize) -> Vec<f64> {
 
 fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
     let is_mixture = matches!(experiment.energy.kind, EnergyKind::Mixture { .. });
-    let stored = if is_mixture { None } else { stored(experiment)? };
+    let stored = if is_mixture {
+        None
+    } else {
+        stored(experiment)?
+    };
     Ok(match &experiment.energy.kind {
         EnergyKind::Quadratic { precision, linear } => {
             let precision = matrix(experiment, precision, "precision")?;

@@ -261,7 +261,10 @@ impl Experiment {
             Some(section) => Some(train(&section, learned)?),
             None => None,
         };
-        let data = top.section("data")?.map(|s| data(&s, learned)).transpose()?;
+        let data = top
+            .section("data")?
+            .map(|s| data(&s, learned))
+            .transpose()?;
         let Some(section) = top.section("energy")? else {
             return Err(top.missing("energy", "a section [energy]"));
         };

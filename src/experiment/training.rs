@@ -408,7 +408,11 @@ pub(super) fn train(s: &Section<'_>, learned: Learned) -> Result<Train> {
         Some(c) => {
             c.check_keys(&["through", "repeats", "updates"], &[])?;
             CrossCheck {
-                through: c.word("through", digital.first().copied().unwrap_or_default(), digital)?,
+                through: c.word(
+                    "through",
+                    digital.first().copied().unwrap_or_default(),
+                    digital,
+                )?,
                 repeats: c.count_between("repeats", 4, (2, 8))? as usize,
                 updates: c.count("updates", 60, 1)?,
             }

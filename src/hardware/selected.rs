@@ -224,7 +224,11 @@ impl Chip for SelectedChip {
             let pairs = (0..dim).flat_map(move |i| (i + 1..dim).map(move |j| (i, j)));
             pairs.map(move |(i, j)| (b * dim + i, b * dim + j))
         };
-        Some((0..self.mixture.components().len()).flat_map(branch).collect())
+        Some(
+            (0..self.mixture.components().len())
+                .flat_map(branch)
+                .collect(),
+        )
     }
 
     /// −ln p of a reading.

@@ -73,16 +73,17 @@ pub(super) fn follow<C: Course>(
         (saturated, refused) = (saved.saturated, saved.refused);
     }
     let wall = || earlier + began.elapsed().as_secs_f64();
-    let keep = |course: &C, curve: &[TrainingPoint], (saturated, refused): (f64, u64), total: Cost| {
-        checkpoints.keep(&Saved {
-            trainer: course.keep(),
-            curve: curve.to_vec(),
-            saturated,
-            refused,
-            total,
-            wall: wall(),
-        })
-    };
+    let keep =
+        |course: &C, curve: &[TrainingPoint], (saturated, refused): (f64, u64), total: Cost| {
+            checkpoints.keep(&Saved {
+                trainer: course.keep(),
+                curve: curve.to_vec(),
+                saturated,
+                refused,
+                total,
+                wall: wall(),
+            })
+        };
     session.watch.begin("training", train.updates);
     session.watch.advance(course.update());
     let every = (train.updates / CURVE_POINTS).max(1);

@@ -98,11 +98,7 @@ pub(super) fn law_of_plane(chip: &Programmed, nodes: &MoonNodes) -> Option<Box<d
 }
 
 /// Mean ln p of the rows learned from and of those held out.
-fn of_rows(
-    data: &Dataset,
-    log: impl Fn(&[f64]) -> f64,
-    data_kl: Option<f64>,
-) -> LikelihoodRecord {
+fn of_rows(data: &Dataset, log: impl Fn(&[f64]) -> f64, data_kl: Option<f64>) -> LikelihoodRecord {
     let of = |which: &[usize]| {
         let each: Vec<f64> = which.iter().map(|&r| log(&data.rows[r])).collect();
         mean_over_chains(&each, each.len())

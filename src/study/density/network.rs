@@ -93,10 +93,20 @@ pub(super) fn learn(course: &Course<'_>) -> Result<Trained> {
     let mut start = chain_rng(seed, START, 0);
     let sizes = sizes_of(experiment);
     let network = Network::<f32>::new(&sizes, experiment.confinement, &centre, &mut start)?;
-    let noise = (experiment.noise == NoiseKey::Uniform).then(|| NoiseLaw::Uniform {
-        low: DVector::from_vec(vec![SHOWN.x.0, SHOWN.y.0]),
-        high: DVector::from_vec(vec![SHOWN.x.1, SHOWN.y.1]),
-    });
+    // Leaps of chains propose from the data's Gaussian, whatever noise is contrasted with.
+    let contrasts = matches!(objective, Objective::NoiseContrastive { .. });
+    let noise = match experiment.noise {
+        _ if !contrasts => None,
+        NoiseKey::Gaussian => None,
+        NoiseKey::Uniform => Some(NoiseLaw::Uniform {
+            low: DVector::from_vec(vec![SHOWN.x.0, SHOWN.y.0]),
+            high: DVector::from_vec(vec![SHOWN.x.1, SHOWN.y.1]),
+        }),
+        NoiseKey::Mixture => {
+            let components = experiment.noise_components;
+            Some(NoiseLaw::fitted_mixture(&data, components, &mut start)?)
+        }
+    };
     let settings = settings_of(experiment, objective, seed);
     let follow = course.session.follow(false);
     let trainer = DensityTrainer::new(settings, data, network, noise, follow)?;

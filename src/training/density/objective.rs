@@ -7,8 +7,9 @@
 //! number of threads.
 
 use super::quality::PlaneGrid;
-use crate::energy::{DriftField, Jet, Network};
+use crate::energy::{ContinuousEnergy, DriftField, Jet, Mixture, Network};
 use crate::error::{Error, Result};
+use crate::training::mixture::fitted;
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
@@ -96,7 +97,15 @@ pub enum NoiseLaw {
         /// Upper corner.
         high: DVector<f64>,
     },
+    /// A mixture of Gaussians.
+    Mixture(Mixture),
 }
+
+/// Updates of EM that a mixture of noise is fitted by.
+const FIT: u64 = 100;
+/// Share of the data's one Gaussian in a mixture of noise (a defensive mixture: Hesterberg 1995): where there is no noise,
+/// noise contrast leaves the energy as it happens to be.
+const WIDE: f64 = 0.5;
 
 impl NoiseLaw {
     /// The Gaussian with the mean and covariance of `data`'s columns.
@@ -121,6 +130,33 @@ impl NoiseLaw {
         })
     }
 
+    /// The mixture of so many Gaussians that EM makes of `data`'s columns, and as much of their one Gaussian.
+    ///
+    /// # Errors
+    /// Fewer points than components, or one that collapses onto a point.
+    pub fn fitted_mixture(
+        data: &DMatrix<f32>,
+        components: usize,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
+        let rows: Vec<Vec<f64>> = data
+            .column_iter()
+            .map(|column| column.iter().map(|&v| f64::from(v)).collect())
+            .collect();
+        let narrow = fitted(&rows, components, FIT, rng)?;
+        let wide = fitted(&rows, 1, 1, rng)?;
+        let of = |mixture: &Mixture, share: f64| -> Vec<(f64, DVector<f64>, DMatrix<f64>)> {
+            let each = mixture.components().iter();
+            each.map(|c| (share * c.weight, c.mean.clone(), c.covariance.clone()))
+                .collect()
+        };
+        let all = [of(&narrow, 1.0 - WIDE), of(&wide, WIDE)].concat();
+        let weights: Vec<f64> = all.iter().map(|c| c.0).collect();
+        let means: Vec<DVector<f64>> = all.iter().map(|c| c.1.clone()).collect();
+        let covariances: Vec<DMatrix<f64>> = all.into_iter().map(|c| c.2).collect();
+        Mixture::new(&weights, &means, &covariances).map(NoiseLaw::Mixture)
+    }
+
     /// `n` columns.
     pub fn sample(&self, n: usize, rng: &mut impl Rng) -> DMatrix<f32> {
         match self {
@@ -135,6 +171,10 @@ impl NoiseLaw {
             NoiseLaw::Uniform { low, high } => DMatrix::from_fn(low.len(), n, |i, _| {
                 (low[i] + (high[i] - low[i]) * rng.random::<f64>()) as f32
             }),
+            NoiseLaw::Mixture(mixture) => {
+                let columns: Vec<_> = (0..n).map(|_| mixture.draw(rng)).collect();
+                DMatrix::from_columns(&columns).map(|v| v as f32)
+            }
         }
     }
 
@@ -169,6 +209,13 @@ impl NoiseLaw {
                     }
                 };
                 columns.map(log_q).collect()
+            }
+            NoiseLaw::Mixture(mixture) => {
+                let column = |x: &[f32]| {
+                    let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+                    -mixture.value(&x)
+                };
+                x.as_slice().chunks(x.nrows()).map(column).collect()
             }
         }
     }

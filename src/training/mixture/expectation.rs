@@ -111,12 +111,13 @@ impl ExpectationMaximisation {
         let (mut means, mut covariances) = (Vec::new(), Vec::new());
         for (c, own) in self.mixture.components().iter().enumerate() {
             let share = rows.shares[c].max(f64::MIN_POSITIVE);
-            let lower = own.covariance.clone().cholesky().map(|f| f.l());
-            let lower = lower.ok_or_else(|| super::moments::collapse(c, "has no covariance left"))?;
             let shift = &rows.first[c] / share;
             let spread = &rows.second[c] / share - &shift * shift.transpose();
-            means.push(&own.mean + &lower * shift);
-            covariances.push(floored(&lower * spread * lower.transpose(), self.least));
+            means.push(&own.mean + &own.lower * shift);
+            covariances.push(floored(
+                &own.lower * spread * own.lower.transpose(),
+                self.least,
+            ));
         }
         self.numbers = remade(&rows.shares, &means, covariances)?.parameters();
         self.mixture.set_parameters(&self.numbers)?;

@@ -13,5 +13,5 @@ mod through;
 
 pub use expectation::{ExpectationMaximisation, MixtureCheckpoint, MixtureStep};
 pub use moments::WeightedMoments;
-pub use seeding::seeded;
+pub use seeding::{fitted, seeded};
 pub use through::{MixtureSettings, MixtureTrainer, ThroughCheckpoint, ThroughStep};

@@ -25,29 +25,23 @@ pub struct WeightedMoments {
 }
 
 /// One component, factored.
-struct Factored {
-    mean: DVector<f64>,
-    /// L of Σ = L Lᵀ.
-    lower: DMatrix<f64>,
+struct Factored<'a> {
+    mean: &'a DVector<f64>,
     /// L⁻¹.
     inverse: DMatrix<f64>,
     /// ln w − ½ ln det 2πΣ.
     scale: f64,
 }
 
-fn factored(mixture: &Mixture) -> Result<Vec<Factored>> {
+fn factored(mixture: &Mixture) -> Result<Vec<Factored<'_>>> {
     let each = mixture.components().iter().enumerate().map(|(k, c)| {
-        let collapsed = || collapse(k, "has no positive definite covariance left");
-        let lower = c.covariance.clone().cholesky().ok_or_else(collapsed)?.l();
         let dim = c.mean.len();
-        let identity = DMatrix::identity(dim, dim);
-        let inverse = lower.solve_lower_triangular(&identity);
-        let half_log_det: f64 = lower.diagonal().iter().map(|v| v.ln()).sum();
+        let inverse = c.lower.solve_lower_triangular(&DMatrix::identity(dim, dim));
+        let half_log_det: f64 = c.lower.diagonal().iter().map(|v| v.ln()).sum();
         Ok(Factored {
-            mean: c.mean.clone(),
-            inverse: inverse.ok_or_else(collapsed)?,
+            mean: &c.mean,
+            inverse: inverse.ok_or_else(|| collapse(k, "has no covariance left"))?,
             scale: c.weight.ln() - 0.5 * dim as f64 * TAU.ln() - half_log_det,
-            lower,
         })
     });
     each.collect()
@@ -157,7 +151,8 @@ impl WeightedMoments {
             let dim = shift.len();
             for i in 0..dim {
                 let one = |j: usize| if i == j { share / rows } else { 0.0 };
-                let spread = |j: usize| self.second[c][(i, j)] / rows - shift[i] * shift[j] - one(j);
+                let spread =
+                    |j: usize| self.second[c][(i, j)] / rows - shift[i] * shift[j] - one(j);
                 step.extend((0..=i).map(spread));
             }
         }
@@ -183,18 +178,17 @@ impl WeightedMoments {
 /// # Errors
 /// [`Error::Diverged`] where nothing is left of a component.
 pub(super) fn moved(mixture: &Mixture, delta: &[f64], least: f64) -> Result<Mixture> {
-    let parts = factored(mixture)?;
-    let dim = parts[0].mean.len();
+    let dim = mixture.components()[0].mean.len();
     let stride = 1 + dim + dim * (dim + 1) / 2;
     let (mut weights, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
-    for ((part, own), d) in mixture.components().iter().zip(&parts).zip(delta.chunks(stride)) {
+    for (own, d) in mixture.components().iter().zip(delta.chunks(stride)) {
         let at = |i: usize, j: usize| d[1 + dim + i * (i + 1) / 2 + j];
         let stretch = DMatrix::from_fn(dim, dim, |i, j| at(i.max(j), i.min(j)));
         let mut eigen = stretch.symmetric_eigen();
         let bounded = |a: &f64| a.clamp(-2.0 * MOST_STRETCH, 2.0 * MOST_STRETCH).exp();
         eigen.eigenvalues = DVector::from_iterator(dim, eigen.eigenvalues.iter().map(bounded));
         let covariance = &own.lower * eigen.recompose() * own.lower.transpose();
-        weights.push(part.weight * d[0].exp());
+        weights.push(own.weight * d[0].exp());
         means.push(&own.mean + &own.lower * DVector::from_column_slice(&d[1..=dim]));
         covariances.push(floored(covariance, least));
     }

@@ -1,9 +1,28 @@
 //! Where a mixture begins: k-means++.
 
+use super::expectation::ExpectationMaximisation;
 use crate::energy::Mixture;
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
+
+/// The mixture that so many `updates` of EM make of [`seeded`] components.
+///
+/// # Errors
+/// As [`seeded`], and components that collapse.
+pub fn fitted(
+    rows: &[Vec<f64>],
+    components: usize,
+    updates: u64,
+    rng: &mut impl Rng,
+) -> Result<Mixture> {
+    let start = seeded(rows, components, rng)?;
+    let mut em = ExpectationMaximisation::new(start, rows, 0.0)?;
+    for _ in 0..updates {
+        em.step()?;
+    }
+    Ok(em.mixture().clone())
+}
 
 /// `components` Gaussians at rows of the data, each row chosen with probability proportional to its squared distance from those
 /// chosen before (k-means++: Arthur and Vassilvitskii 2007), with equal weights and the mean squared distance that is left as the
@@ -20,9 +39,8 @@ pub fn seeded(rows: &[Vec<f64>], components: usize, rng: &mut impl Rng) -> Resul
     if rows.len() <= components || components == 0 {
         return Err(refused());
     }
-    let distance = |a: &[f64], b: &[f64]| -> f64 {
-        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
-    };
+    let distance =
+        |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum() };
     let mut chosen = vec![rng.random_range(0..rows.len())];
     let mut nearest: Vec<f64> = vec![f64::INFINITY; rows.len()];
     loop {

@@ -10,8 +10,8 @@ use super::moments::{WeightedMoments, moved};
 use crate::energy::{Mixture, Parameters};
 use crate::error::{Error, Result};
 use crate::sampler::{ChainState, Cost, Horizon, Phase, Sampler};
-use crate::training::optimiser::{Optimiser, OptimiserKind, falling};
 use crate::training::Method;
+use crate::training::optimiser::{Optimiser, OptimiserKind, falling};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,11 @@ impl MixtureTrainer {
         }
         if !(0.0..=1.0).contains(&settings.tracking) {
             let expected = "a number from 0 to 1";
-            return Err(Error::invalid("train.tracking", settings.tracking, expected));
+            return Err(Error::invalid(
+                "train.tracking",
+                settings.tracking,
+                expected,
+            ));
         }
         let numbers = start.parameters();
         let rows = flat(&start, rows)?;
@@ -221,7 +225,12 @@ impl MixtureTrainer {
         let positive = WeightedMoments::of(&seen, &self.rows)?;
         let negative = WeightedMoments::of(&seen, &readings)?;
         let gradient = positive.minus(&negative);
-        let rate = falling(settings.learning_rate, settings.decay, self.update, settings.updates);
+        let rate = falling(
+            settings.learning_rate,
+            settings.decay,
+            self.update,
+            settings.updates,
+        );
         let mut delta = vec![0.0; gradient.len()];
         self.optimiser.ascend(&mut delta, &gradient, rate);
         let mut next = moved(&self.mixture, &delta, settings.least)?.parameters();
