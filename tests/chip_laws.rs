@@ -189,6 +189,55 @@ fn a_selector_over_branches_samples_the_mixture() {
     assert!(worst(&build(&[0.46, 0.24, 0.3])) > Z);
 }
 
+/// Branches and selector in one step of any length: from a known start, the mean of a reading after a fifth of τ, by its closed
+/// form; an Euler–Maruyama step of that length is rejected. Elements that feed nodes are refused by the exact scheme.
+#[test]
+fn a_step_of_gated_branches_is_exact() {
+    let one = |v: f64| DVector::from_element(1, v);
+    let square = |v: f64| DMatrix::from_element(1, 1, v);
+    let mixture = Mixture::new(
+        &[0.7, 0.3],
+        &[one(1.0), one(-1.0)],
+        &[square(0.25), square(0.5)],
+    );
+    let model = Model::Mixture(mixture.unwrap());
+    let die = ideal("pmog");
+    let (chains, t, start) = (200_000, 0.2, 1.8);
+    let seconds = t * die.card.get("physics.tau").unwrap();
+    let after = |scheme: &str| {
+        let programmed = program(&die, &model, Scale::Fixed(1.0)).unwrap();
+        let rule = StepRule::Seconds(seconds);
+        let mut sampler =
+            AnalogSampler::<f32>::new(programmed, chains, (6, 1), rule, scheme, Follow::silent())
+                .unwrap();
+        sampler
+            .restore(&ChainState::at(vec![start; chains]))
+            .unwrap();
+        let phase = Phase {
+            burn_in: Horizon::Steps(0),
+            duration: Horizon::Seconds(seconds),
+            every: None,
+            clamp: None,
+        };
+        over_chains(&sampler.run(&phase).unwrap().samples, |x| f64::from(x[0]))
+    };
+    // The start is in the first branch, of rate 1/0.25; the other branch starts at its own mean. The selector forgets with τ.
+    let first = 0.7 + 0.3 * f64::exp(-t);
+    let expected = first * (1.0 + (start - 1.0) * f64::exp(-4.0 * t)) - (1.0 - first);
+    let off = |(mean, se): (f64, f64)| (mean - expected).abs() / se;
+    let exact = off(after("ornstein-uhlenbeck"));
+    assert!(exact < Z, "{exact}");
+    assert!(off(after("euler-maruyama")) > Z);
+    // p-bits feed their synapses: not apart.
+    let pbits = Die::fabricate(&card("pbit_cmos_subthreshold").unwrap(), None, None).unwrap();
+    let spins = spins(vec![0.1, 0.2], vec![(0, 1, 0.5)]);
+    let programmed = program(&pbits, &spins, Scale::Fixed(1.0)).unwrap();
+    let rule = StepRule::Auto(0.01);
+    let scheme = "ornstein-uhlenbeck";
+    let refused = AnalogSampler::<f32>::new(programmed, 1, (6, 1), rule, scheme, Follow::silent());
+    assert!(refused.unwrap_err().to_string().contains("plan.scheme"));
+}
+
 /// Two variables per branch: means and covariances of the whole mixture.
 #[test]
 fn branches_of_several_variables_keep_their_correlations() {
