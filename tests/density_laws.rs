@@ -457,6 +457,50 @@ fn persistent_chains_are_not_lost() {
     assert!(!close(gaps(1.0, true)[39]) && !close(gaps(0.0, false)[39]));
 }
 
+/// A buffer of twice the batch runs each of its chains in every other update at random: after k updates the gap is
+/// 8.01 (1 − q ((1 + q)/2)^(k−1)) with q = (1 − h)², the mean over a binomial number of steps. Chains that all run at every update
+/// (as without a buffer) and chains that are not put back (as by CD) are elsewhere. A checkpoint keeps the buffer.
+#[test]
+fn a_buffers_chains_take_turns() {
+    let persistent = |persistent| Objective::Contrastive {
+        persistent,
+        steps: 1,
+        restart: 0.0,
+    };
+    let trainer = |objective| {
+        let mut s = settings(objective, 4000);
+        s.step = 0.02;
+        let data = normals(2, 8000, 5).map(|v| 3.0 + 0.1 * v as f32);
+        DensityTrainer::new(s, data, well(2, 1.0), None, Follow::silent()).unwrap()
+    };
+    let after = |mut trainer: DensityTrainer| {
+        let losses = (0..80).map(|_| trainer.slope().unwrap().0.loss);
+        losses.last().unwrap()
+    };
+    let q = (1.0f64 - 0.02).powi(2);
+    let expected = 8.01 * (1.0 - q * (0.5 * (1.0 + q)).powi(79));
+    // As above: eight standard errors.
+    let close = |gap: f64| (gap - expected).abs() < 0.25;
+    let buffered = after(trainer(persistent(true)).with_buffer(8000).unwrap());
+    assert!(close(buffered), "{buffered} {expected}");
+    assert!(!close(after(trainer(persistent(true)))));
+    assert!(!close(after(trainer(persistent(false)))));
+
+    assert!(trainer(persistent(false)).with_buffer(8000).is_err());
+    assert!(trainer(persistent(true)).with_buffer(3999).is_err());
+    let mut straight = trainer(persistent(true)).with_buffer(8000).unwrap();
+    straight.step().unwrap();
+    let kept = straight.checkpoint();
+    let mut resumed = trainer(persistent(true)).with_buffer(8000).unwrap();
+    resumed.resume(kept.clone()).unwrap();
+    assert_eq!(resumed.buffer(), straight.buffer());
+    for trainer in [&mut straight, &mut resumed] {
+        trainer.step().unwrap();
+    }
+    assert_eq!(resumed.buffer(), straight.buffer());
+    assert!(trainer(persistent(true)).resume(kept).is_err());
+}
+
 /// Divergence is told with the update.
 #[test]
 fn divergence_is_told() {

@@ -59,7 +59,7 @@ fn chips_are_held_against_the_moons_exactly() {
     let by_rows = negentropy - held(&exact, "analog-ideal", "test");
     assert!((kl - by_rows).abs() < 5.0 * error, "{kl} {by_rows} {error}");
 
-    let first = "method = \"pcd\"\nthrough = \"die\"\nfirst = { updates = 100 }\nupdates = 30\nbatch = 60\npositive = \"1 tau\"\nnegative = \"1 tau\"\nlimit = \"range\"\ncross_check = { repeats = 2, updates = 3 }";
+    let first = "method = \"pcd\"\nthrough = \"die\"\nfirst = { updates = 100 }\nupdates = 30\nbatch = 60\npositive = \"1 tau\"\nnegative = \"1 tau\"\nlimit = \"range\"\nbuffer = 120\ncross_check = { repeats = 2, updates = 3 }";
     let both = run("compare", dir, &chip(first), "pcd");
     let temperature = both["training"]["curve"][29]["temperature"]
         .as_f64()
@@ -189,6 +189,8 @@ fn what_a_method_does_not_use_is_refused() {
             "train.first.updates",
         ),
         ("method = \"pcd\"\nrestart = 2", "between 0 and 1"),
+        ("method = \"pcd\"\nbatch = 20\nbuffer = 10", "train.buffer"),
+        ("method = \"cd\"\nbuffer = 1000", "whose chains are kept"),
         ("method = \"pcd\"\nlimit = \"far\"", "train.limit"),
         ("method = \"pcd\"\nlimit = 0", "train.limit"),
         (

@@ -188,15 +188,18 @@ fn p_bits_give_the_exact_gradient_and_hot_ones_do_not() {
 fn persistence_reaches_the_model_where_one_sweep_from_the_data_does_not() {
     let (chains, energy) = (20_000, machine());
     let model = statistics(&energy, |_| 1.0);
-    let free_mean = |method, restart| {
+    let free_mean = |method, restart, buffer: Option<usize>| {
         let mut settings = settings(method, Horizon::Steps(20), Horizon::Steps(1));
         settings.restart = restart;
         settings.learning_rate = 1e-12;
         let start = energy.parameters();
         let mut trainer =
             Trainer::new(settings, rows(), energy.couplings.edges(), start.clone()).unwrap();
+        if let Some(slots) = buffer {
+            trainer = trainer.with_buffer(slots, chains).unwrap();
+        }
         let mut sampler = gibbs(chains);
-        for _ in 0..60 {
+        for _ in 0..60 * buffer.map_or(1, |slots| slots / chains) {
             trainer.step(&mut sampler).unwrap();
         }
         let before = flat(trainer.parameters());
@@ -209,9 +212,17 @@ fn persistence_reaches_the_model_where_one_sweep_from_the_data_does_not() {
             .collect::<Vec<f64>>()
     };
     // The parameters keep steps of 1e-12 only to about 1e-16/1e-12 = 1e-4 of the gradient: far below the scatter.
-    let [kept, begun] = [0.0, 1.0].map(|restart| free_mean(Method::Pcd, restart));
+    let [kept, begun] = [0.0, 1.0].map(|restart| free_mean(Method::Pcd, restart, None));
     is_gradient(&kept, &model, chains, 2.0).unwrap();
-    let from_data = free_mean(Method::Cd, 0.0);
+    // So do those of a buffer of three times as many, of which every update runs a third.
+    is_gradient(
+        &free_mean(Method::Pcd, 0.0, Some(3 * chains)),
+        &model,
+        chains,
+        2.0,
+    )
+    .unwrap();
+    let from_data = free_mean(Method::Cd, 0.0, None);
     assert!(is_gradient(&from_data, &model, chains, 2.0).is_err());
     // Chains that all begin anew at the data are those of CD.
     assert!(is_gradient(&begun, &model, chains, 2.0).is_err());

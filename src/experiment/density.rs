@@ -16,7 +16,7 @@ pub enum NoiseKey {
     Gaussian,
     /// Uniform over the figure's box.
     Uniform,
-    /// A mixture of Gaussians, by EM on the data, and as much of their one Gaussian.
+    /// A mixture of Gaussians, by EM on the data, as much of their one Gaussian, and as much of a wider one.
     Mixture,
 }
 
@@ -49,6 +49,9 @@ pub struct DensityExperiment {
     pub force_clip: f64,
     /// Independence moves from the data's Gaussian per update, of the chains of cd and pcd.
     pub leaps: u64,
+    /// Chains of pcd that are kept, where more than a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<usize>,
     pub step: f64,
     pub repeats: usize,
     pub snapshots: usize,
@@ -175,6 +178,7 @@ impl DensityExperiment {
                 "step",
                 "steps",
                 "restart",
+                "buffer",
                 "directions",
                 "projection",
                 "sigma",
@@ -219,6 +223,9 @@ impl DensityExperiment {
         if noise != "mixture" && s.get("noise_components").is_some() {
             return Err(s.refused("noise_components", "noise = \"mixture\" beside it"));
         }
+        let batch = s.count_between("batch", 256, (1, 1_000_000))? as usize;
+        let persists = methods.iter().any(|(name, _)| name == "pcd");
+        let buffer = super::training::buffer(s, batch, persists)?;
         Ok(DensityExperiment {
             version: 1,
             title: top.text("title", "A neural energy")?,
@@ -235,7 +242,8 @@ impl DensityExperiment {
             },
             noise_components: s.count_between("noise_components", 8, (2, 100))? as usize,
             updates: s.count_between("updates", 1000, (1, 10_000_000))?,
-            batch: s.count_between("batch", 256, (1, 1_000_000))? as usize,
+            batch,
+            buffer,
             optimiser,
             learning_rate: s.positive("learning_rate", 0.003)?,
             decay: s.within("decay", 0.02, |v| v > 0.0 && v <= 1.0, "above 0, at most 1")?,

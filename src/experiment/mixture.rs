@@ -23,6 +23,7 @@ const UNUSED: &[&str] = &[
     "connect",
     "start_spread",
     "restart",
+    "buffer",
     "positive",
     "conditional",
     "temperature",

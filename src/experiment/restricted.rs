@@ -108,6 +108,7 @@ pub(super) fn train_rbm(s: &Section<'_>) -> Result<Train> {
         first: None,
         start_spread: s.positive("start_spread", 0.05)?,
         restart: restart(s)?,
+        buffer: None,
         positive: String::new(),
         negative: String::new(),
         conditional: None,

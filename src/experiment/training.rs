@@ -120,6 +120,9 @@ pub struct Train {
     pub start_spread: f64,
     /// Probability that a chain of PCD begins an update at a row of the data.
     pub restart: f64,
+    /// Chains of PCD that are kept, where more than a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<usize>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub positive: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -257,6 +260,19 @@ pub(super) fn restart(s: &Section<'_>) -> Result<f64> {
     s.within("restart", 0.0, share, "between 0 and 1")
 }
 
+/// Reads the chains of PCD that a replay buffer keeps; an update runs `batch` of them.
+pub(super) fn buffer(s: &Section<'_>, batch: usize, persists: bool) -> Result<Option<usize>> {
+    let Some(value) = s.get("buffer") else {
+        return Ok(None);
+    };
+    if !persists {
+        let expected = "no such key without method = \"pcd\", whose chains are kept";
+        return Err(s.invalid("buffer", value, expected));
+    }
+    let slots = s.count_between("buffer", batch as u64, (batch as u64, 100_000_000))?;
+    Ok(Some(slots as usize))
+}
+
 /// `train.temperature` where the sampler's own is measured and enters the update.
 pub const MEASURED: &str = "measured";
 
@@ -283,6 +299,7 @@ fn method(s: &Section<'_>, learned: Learned) -> Result<Method> {
         "through",
         "batch",
         "restart",
+        "buffer",
         "positive",
         "negative",
         "conditional",
@@ -335,6 +352,7 @@ pub(super) fn train(s: &Section<'_>, learned: Learned) -> Result<Train> {
             "start_spread",
             "first",
             "restart",
+            "buffer",
             "positive",
             "negative",
             "conditional",
@@ -438,6 +456,7 @@ pub(super) fn train(s: &Section<'_>, learned: Learned) -> Result<Train> {
         Learned::Mixture => 0.02,
         _ => 0.003,
     };
+    let batch = s.count("batch", 100, 1)? as usize;
     Ok(Train {
         method,
         temperature: s.word("temperature", temperature, &["one", MEASURED])?,
@@ -445,10 +464,11 @@ pub(super) fn train(s: &Section<'_>, learned: Learned) -> Result<Train> {
         hidden: s.count("hidden", 0, 0)? as usize,
         connect: s.word("connect", "all", &["all", "visible-hidden", "everything"])?,
         updates: s.count("updates", 1000, 1)?,
-        batch: s.count("batch", 100, 1)? as usize,
+        batch,
         first,
         start_spread: s.within("start_spread", 0.05, |v| v >= 0.0, "of at least 0")?,
         restart: restart(s)?,
+        buffer: buffer(s, batch, method == Method::Pcd)?,
         positive: s.time("positive", "0.3 tau")?,
         negative: s.time("negative", "0.6 tau")?,
         conditional,

@@ -101,8 +101,10 @@ fn chart(chart: &Chart) -> Figure {
     if !chart.names.is_empty() {
         return rows(chart);
     }
-    for series in &chart.series {
-        let points = series.x.iter().copied().zip(series.y.iter().copied());
+    let aside = aside(chart);
+    for (k, series) in chart.series.iter().enumerate() {
+        let x = series.x.iter().map(|x| x + aside(k));
+        let points = x.zip(series.y.iter().copied());
         let mark = match &series.se {
             None => Mark::Line(points.collect()),
             Some(se) => Mark::Points(
@@ -115,6 +117,24 @@ fn chart(chart: &Chart) -> Figure {
         plot.series.push((series.label.clone(), mark));
     }
     figure(&chart.name, &chart.caption, plot.render())
+}
+
+/// How far the points of the k-th series are drawn beside their abscissa: series of points with bars at the same few abscissae
+/// would hide each other.
+fn aside(chart: &Chart) -> impl Fn(usize) -> f64 + use<> {
+    let mut x: Vec<f64> = chart.series.iter().flat_map(|s| s.x.clone()).collect();
+    x.sort_by(f64::total_cmp);
+    x.dedup();
+    let gap = x.windows(2).map(|pair| pair[1] - pair[0]);
+    let gap = gap.fold(f64::INFINITY, f64::min);
+    let count = chart.series.len();
+    let barred = chart.series.iter().all(|series| series.se.is_some());
+    let each = if barred && count > 1 && gap.is_finite() {
+        0.4 * gap / count as f64
+    } else {
+        0.0
+    };
+    move |k| (k as f64 - 0.5 * (count as f64 - 1.0)) * each
 }
 
 /// A chart of named settings: a row each from the top, values along the abscissa.

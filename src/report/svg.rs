@@ -144,7 +144,10 @@ impl Plot {
                     .iter()
                     .for_each(|p| take(self.mapped_x(p.0), self.mapped(p.1))),
                 Mark::Points(points) => points.iter().for_each(|p| {
-                    take(self.mapped_x(p.0 - p.2), self.mapped(p.1 - p.3));
+                    // On a logarithm, a bar that reaches zero ends at the axis.
+                    let low = p.1 - p.3;
+                    let low = if self.log_y && low <= 0.0 { p.1 } else { low };
+                    take(self.mapped_x(p.0 - p.2), self.mapped(low));
                     take(self.mapped_x(p.0 + p.2), self.mapped(p.1 + p.3));
                 }),
             }
@@ -332,7 +335,7 @@ impl Plot {
                             let _ = write!(
                                 s,
                                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.5\"/>",
-                                py(p.1 - p.3),
+                                py(p.1 - p.3).min(h - BOTTOM),
                                 py(p.1 + p.3)
                             );
                         }

@@ -214,6 +214,9 @@ pub(super) fn learn(
         None => exactly::begin(prepared, (train, data), session)?,
     };
     let mut trainer = Trainer::new(settings, rows, edges(&prepared.model), from)?;
+    if let Some(slots) = train.buffer {
+        trainer = trainer.with_buffer(slots, train.batch)?;
+    }
     if train.temperature == MEASURED {
         trainer = trainer.measuring_temperature(&prepared.model);
     }

@@ -219,6 +219,13 @@ fn cell(
     record
 }
 
+/// Whether values are positive and more than tenfold apart.
+fn spans_decades<'a>(series: impl Iterator<Item = &'a Series>) -> bool {
+    let values = series.flat_map(|s| &s.y);
+    let (least, most) = values.fold((f64::INFINITY, 0.0f64), |(a, b), &v| (a.min(v), b.max(v)));
+    least > 0.0 && most > 10.0 * least
+}
+
 /// One figure per metric: the first axis that is no repetition along the abscissa, a series for each sampler and each
 /// setting of the other axes.
 fn charts(sweep: &SweepRecord) -> Vec<Chart> {
@@ -270,13 +277,13 @@ fn charts(sweep: &SweepRecord) -> Vec<Chart> {
             name: format!("sweep-{metric}"),
             title: format!("{metric} along the sweep"),
             caption: if repeated {
-                format!("Median {metric} over repetitions, with its standard error.")
+                format!("Median {metric} over repetitions, with its standard error; settings at one abscissa stand side by side.")
             } else {
-                format!("{metric} of each run, with its standard error where it has one.")
+                format!("{metric} of each run, with its standard error where it has one; settings at one abscissa stand side by side.")
             },
             x: x_label.clone(),
             y: metric.to_owned(),
-            log_y: false,
+            log_y: names.is_empty() && spans_decades(series.values()),
             names: names.clone(),
             series: series.into_values().collect(),
         })

@@ -2,6 +2,7 @@
 
 use super::local_rule::{LocalRule, Readings};
 use super::optimiser::{Optimiser, OptimiserKind, falling};
+use super::replay;
 use super::thermometer::{Heat, Thermometer};
 use crate::energy::{Model, Parameters};
 use crate::error::{Error, Result};
@@ -122,7 +123,8 @@ pub struct Trainer {
     optimiser: Optimiser,
     rng: Pcg32,
     update: u64,
-    /// Chains of the free phase, `[chain * nodes + node]`; empty before the first update.
+    /// Chains of the free phase, `[chain * nodes + node]`, as many as an update runs or more; empty before the first update
+    /// without a buffer.
     free: Vec<f64>,
     /// Hidden values of each data row where its last clamped phase ended.
     hidden: Vec<f64>,
@@ -231,6 +233,26 @@ impl Trainer {
         self
     }
 
+    /// Keeps so many chains of PCD, from which every update of `batch` chains takes different ones at random; they begin at the
+    /// data, hidden nodes at zero.
+    ///
+    /// # Errors
+    /// Fewer than a batch; CD, whose chains do not persist.
+    pub fn with_buffer(mut self, slots: usize, batch: usize) -> Result<Self> {
+        replay::check(slots, batch, self.settings.method == Method::Pcd)?;
+        self.free = vec![0.0; slots * self.nodes];
+        for chain in self.free.chunks_mut(self.nodes) {
+            let row = self.rng.random_range(0..self.rows.len());
+            chain[..self.visible].copy_from_slice(&self.rows[row]);
+        }
+        Ok(self)
+    }
+
+    /// Chains of PCD that are kept from update to update, `[chain * nodes + node]`.
+    pub fn kept(&self) -> &[f64] {
+        &self.free
+    }
+
     /// θ now.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
@@ -263,6 +285,7 @@ impl Trainer {
     pub fn resume(&mut self, checkpoint: Checkpoint, sampler: &mut dyn Sampler) -> Result<()> {
         if checkpoint.parameters.couplings.len() != self.edges.len()
             || checkpoint.hidden.len() != self.hidden.len()
+            || !self.free.is_empty() && checkpoint.free.len() != self.free.len()
         {
             return Err(Error::invalid(
                 "checkpoint",
@@ -326,11 +349,13 @@ impl Trainer {
         // Free phase.
         let persistent = self.settings.method == Method::Pcd && !self.free.is_empty();
         let mut from = clamped.clone();
+        let mut slots: Vec<usize> = (0..batch).collect();
         if persistent {
+            slots = replay::chosen(self.free.len() / nodes, batch, &mut self.rng);
             let restart = self.settings.restart;
-            for (chain, kept) in from.chunks_mut(nodes).zip(self.free.chunks(nodes)) {
+            for (chain, &slot) in from.chunks_mut(nodes).zip(&slots) {
                 if restart == 0.0 || self.rng.random::<f64>() >= restart {
-                    chain.copy_from_slice(kept);
+                    chain.copy_from_slice(&self.free[slot * nodes..(slot + 1) * nodes]);
                 }
             }
         }
@@ -346,7 +371,12 @@ impl Trainer {
         }
         let negative = statistics(&free, nodes, &self.edges);
         let negative = readings.take(rule.as_ref(), negative);
-        self.free = free;
+        if self.free.len() < free.len() {
+            self.free.resize(free.len(), 0.0);
+        }
+        for (chain, &slot) in free.chunks(nodes).zip(&slots) {
+            self.free[slot * nodes..(slot + 1) * nodes].copy_from_slice(chain);
+        }
 
         let mut gradient: Vec<f64> = positive.minus(&negative);
         if let Some(conditional) = self.settings.conditional.clone() {

@@ -15,6 +15,7 @@ mod optimiser;
 mod pseudo_likelihood;
 mod quadratic_score;
 pub mod rbm;
+mod replay;
 mod thermometer;
 
 pub use contrastive::{Checkpoint, Conditional, Method, Settings, StepReport, Trainer};

@@ -109,7 +109,11 @@ pub(super) fn learn(course: &Course<'_>) -> Result<Trained> {
     };
     let settings = settings_of(experiment, objective, seed);
     let follow = course.session.follow(false);
-    let trainer = DensityTrainer::new(settings, data, network, noise, follow)?;
+    let mut trainer = DensityTrainer::new(settings, data, network, noise, follow)?;
+    let persistent = matches!(objective, Objective::Contrastive { persistent, .. } if persistent);
+    if let Some(slots) = experiment.buffer.filter(|_| persistent) {
+        trainer = trainer.with_buffer(slots)?;
+    }
     let mut learner = NetworkLearner { trainer, objective };
     let mut progress = course.run(&mut learner)?;
     let mut trained = progress.trained;

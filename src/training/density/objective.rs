@@ -103,9 +103,10 @@ pub enum NoiseLaw {
 
 /// Updates of EM that a mixture of noise is fitted by.
 const FIT: u64 = 100;
-/// Share of the data's one Gaussian in a mixture of noise (a defensive mixture: Hesterberg 1995): where there is no noise,
-/// noise contrast leaves the energy as it happens to be.
-const WIDE: f64 = 0.5;
+/// Of a mixture of noise, a third each: what EM fits, the data's one Gaussian, and one so many times as wide (a defensive mixture:
+/// Hesterberg 1995). Where there is no noise, noise contrast leaves the energy as it happens to be; where there is little
+/// beside the data, it learns the height of a narrow ridge slowly.
+const WIDE: f64 = 2.0;
 
 impl NoiseLaw {
     /// The Gaussian with the mean and covariance of `data`'s columns.
@@ -130,7 +131,8 @@ impl NoiseLaw {
         })
     }
 
-    /// The mixture of so many Gaussians that EM makes of `data`'s columns, and as much of their one Gaussian.
+    /// The mixture of so many Gaussians that EM makes of `data`'s columns, as much of their one Gaussian, and as much of one twice
+    /// as wide.
     ///
     /// # Errors
     /// Fewer points than components, or one that collapses onto a point.
@@ -145,12 +147,18 @@ impl NoiseLaw {
             .collect();
         let narrow = fitted(&rows, components, FIT, rng)?;
         let wide = fitted(&rows, 1, 1, rng)?;
-        let of = |mixture: &Mixture, share: f64| -> Vec<(f64, DVector<f64>, DMatrix<f64>)> {
+        let of = |mixture: &Mixture, stretch: f64| -> Vec<(f64, DVector<f64>, DMatrix<f64>)> {
             let each = mixture.components().iter();
-            each.map(|c| (share * c.weight, c.mean.clone(), c.covariance.clone()))
-                .collect()
+            each.map(|c| {
+                (
+                    c.weight,
+                    c.mean.clone(),
+                    &c.covariance * (stretch * stretch),
+                )
+            })
+            .collect()
         };
-        let all = [of(&narrow, 1.0 - WIDE), of(&wide, WIDE)].concat();
+        let all = [of(&narrow, 1.0), of(&wide, 1.0), of(&wide, WIDE)].concat();
         let weights: Vec<f64> = all.iter().map(|c| c.0).collect();
         let means: Vec<DVector<f64>> = all.iter().map(|c| c.1.clone()).collect();
         let covariances: Vec<DMatrix<f64>> = all.into_iter().map(|c| c.2).collect();

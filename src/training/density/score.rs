@@ -127,6 +127,7 @@ impl ScoreTrainer {
             descent: self.descent.clone(),
             rng: self.rng.clone(),
             chains: None,
+            buffer: None,
         }
     }
 

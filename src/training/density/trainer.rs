@@ -8,6 +8,7 @@ use crate::energy::{Network, Parameters};
 use crate::error::{Error, Result};
 use crate::sampler::{ChainState, Follow, Horizon, LogPartition, NetworkSampler, Phase, Sampler};
 use crate::training::optimiser::OptimiserKind;
+use crate::training::replay;
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
@@ -69,6 +70,8 @@ pub struct DensityCheckpoint {
     pub(super) descent: Descent,
     pub(super) rng: Pcg32,
     pub(super) chains: Option<ChainState>,
+    /// Chains of the replay buffer, one after the other.
+    pub(super) buffer: Option<Vec<f32>>,
 }
 
 /// What one update contrasts.
@@ -116,6 +119,8 @@ pub struct DensityTrainer {
     sampler: NetworkSampler,
     /// Whether the chains have been put onto data.
     started: bool,
+    /// Chains of PCD, where more are kept than an update runs.
+    buffer: Option<DMatrix<f32>>,
 }
 
 impl DensityTrainer {
@@ -165,8 +170,26 @@ impl DensityTrainer {
             rng,
             sampler,
             started: false,
+            buffer: None,
             settings,
         })
+    }
+
+    /// Keeps so many chains of PCD, from which every update takes different ones at random; they begin at the data.
+    ///
+    /// # Errors
+    /// Fewer than a batch; an objective whose chains do not persist.
+    pub fn with_buffer(mut self, slots: usize) -> Result<Self> {
+        let persists = |o| matches!(o, Objective::Contrastive { persistent, .. } if persistent);
+        let persistent = persists(self.settings.objective);
+        replay::check(slots, self.settings.batch, persistent)?;
+        self.buffer = Some(batch_of(&self.data, slots, &mut self.rng));
+        Ok(self)
+    }
+
+    /// The chains of the replay buffer, as columns.
+    pub fn buffer(&self) -> Option<&DMatrix<f32>> {
+        self.buffer.as_ref()
     }
 
     /// Updates done.
@@ -201,6 +224,7 @@ impl DensityTrainer {
             descent: self.descent.clone(),
             rng: self.rng.clone(),
             chains: self.started.then(|| self.sampler.state()),
+            buffer: self.buffer.as_ref().map(|b| b.as_slice().to_vec()),
         }
     }
 
@@ -209,7 +233,15 @@ impl DensityTrainer {
     /// # Errors
     /// A checkpoint of another problem.
     pub fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
+        let own = self.buffer.as_ref().map(|b| b.len());
+        if own != checkpoint.buffer.as_ref().map(Vec::len) {
+            let expected = "one with as many chains in its buffer";
+            return Err(Error::invalid("checkpoint", "another problem's", expected));
+        }
         self.descent.resume(checkpoint.descent)?;
+        if let (Some(own), Some(kept)) = (&mut self.buffer, checkpoint.buffer) {
+            own.copy_from_slice(&kept);
+        }
         self.rng = checkpoint.rng;
         self.write_network()?;
         if let Some(chains) = checkpoint.chains {
@@ -236,12 +268,17 @@ impl DensityTrainer {
             fields: Vec::new(),
             couplings: self.descent.theta[..n].to_vec(),
         })?;
-        let mut chains = if persistent && self.started {
-            self.chains()
-        } else {
-            batch.clone()
+        let slots = match &self.buffer {
+            Some(kept) => replay::chosen(kept.ncols(), batch.ncols(), &mut self.rng),
+            None => Vec::new(),
         };
-        if persistent && self.started {
+        let kept = match &self.buffer {
+            Some(kept) => Some(kept.select_columns(&slots)),
+            None => (persistent && self.started).then(|| self.chains()),
+        };
+        let continued = kept.is_some();
+        let mut chains = kept.unwrap_or_else(|| batch.clone());
+        if continued {
             for k in 0..chains.ncols() {
                 if self.rng.random::<f64>() < restart {
                     chains.set_column(k, &batch.column(k));
@@ -262,9 +299,15 @@ impl DensityTrainer {
             self.sampler
                 .leap(&proposals, |x| self.noise.log_densities(x))?;
         }
+        let ends = self.chains();
+        if let Some(kept) = &mut self.buffer {
+            for (k, &slot) in slots.iter().enumerate() {
+                kept.set_column(slot, &ends.column(k));
+            }
+        }
         Ok(Negatives {
             starts: chains,
-            ends: self.chains(),
+            ends,
             clipped: run.clip_fraction,
         })
     }
