@@ -151,7 +151,7 @@ fn noise_is_drawn_from_its_density() {
     let points = DMatrix::from_fn(
         1,
         400,
-        |_, k| if k % 3 == 0 { 1.2 } else { -0.9 } + 0.001 * (k as f32 - 200.0),
+        |_, k| if k % 3 == 0 { 0.5 } else { -0.6 } + 0.001 * (k as f32 - 200.0),
     );
     let mixture = NoiseLaw::fitted_mixture(&points, 2, &mut rng).unwrap();
     for law in [gaussian(), uniform, mixture] {

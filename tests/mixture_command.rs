@@ -31,7 +31,7 @@ fn moons(train: &str) -> String {
 /// 200 rows of three numbers about two centres.
 fn rows(dir: &Path) -> String {
     let line = |k: usize| {
-        let high = if k % 3 == 0 { 9 } else { 2 };
+        let high = if k.is_multiple_of(3) { 9 } else { 2 };
         let of = |a: usize, b: usize| high + (k * a) % b;
         format!("{},{},{}", of(7, 5), of(5, 4), of(11, 7))
     };
@@ -161,6 +161,9 @@ fn what_a_mixture_does_not_use_is_refused() {
     assert!(
         with("components = 6", "components = 6\nweights = [1.0]").contains("no weights beside it")
     );
+    assert!(with("components = 6", "components = 600").contains("`energy.components` = 600"));
+    let scale = "die_seed = 3\nscale = \"fit\"";
+    assert!(with("die_seed = 3", scale).contains("hardware.scale"));
     assert!(with("components = 6", "parameters = \"em\"").contains("energy.parameters"));
     assert!(with("limits.branches = 6", "limits.branches = 5").contains("2 to 5 components"));
     let anneal = "[plan]\nanneal = { over = \"5 tau\" }";
@@ -173,6 +176,8 @@ fn what_a_mixture_does_not_use_is_refused() {
         rows(dir)
     );
     assert!(refused(dir, &wide).contains("one per variable"));
+    let labels = wide.replace("labels = \"none\"\n", "");
+    assert!(refused(dir, &labels).contains("no label nodes"));
 }
 
 /// Trainings that were cut off in their middle, of EM and through a die, end at the same parameters.

@@ -223,6 +223,23 @@ impl DensityExperiment {
         if noise != "mixture" && s.get("noise_components").is_some() {
             return Err(s.refused("noise_components", "noise = \"mixture\" beside it"));
         }
+        let contrasts = methods.iter().any(|(name, _)| name == "nce");
+        let unused = ["noise", "noise_components"].into_iter();
+        if let (false, Some((key, value))) = (
+            contrasts,
+            unused.filter_map(|key| Some((key, s.get(key)?))).next(),
+        ) {
+            let expected = "no such key without method = \"nce\", which contrasts with it";
+            return Err(s.invalid(key, value, expected));
+        }
+        let noise_components = s.count_between("noise_components", 8, (2, 100))? as usize;
+        let data = data(top)?;
+        if contrasts && noise == "mixture" && noise_components >= data.count {
+            return Err(s.missing(
+                "noise_components",
+                "fewer components than data.count points",
+            ));
+        }
         let batch = s.count_between("batch", 256, (1, 1_000_000))? as usize;
         let persists = methods.iter().any(|(name, _)| name == "pcd");
         let buffer = super::training::buffer(s, batch, persists)?;
@@ -230,7 +247,7 @@ impl DensityExperiment {
             version: 1,
             title: top.text("title", "A neural energy")?,
             seed: top.count("seed", 0, 0)?,
-            data: data(top)?,
+            data,
             drift,
             layers,
             confinement: energy.positive("confinement", 0.5)?,
@@ -240,7 +257,7 @@ impl DensityExperiment {
                 "gaussian" => NoiseKey::Gaussian,
                 _ => NoiseKey::Mixture,
             },
-            noise_components: s.count_between("noise_components", 8, (2, 100))? as usize,
+            noise_components,
             updates: s.count_between("updates", 1000, (1, 10_000_000))?,
             batch,
             buffer,

@@ -1,5 +1,6 @@
 //! `[energy]`: which energy, inline or from files.
 
+use super::mixture::{self, MixtureEntry};
 use super::reader::Section;
 use super::training::Train;
 use crate::error::Result;
@@ -53,14 +54,7 @@ pub enum EnergyKind {
         j4: f64,
     },
     /// Σ_k w_k N(μ_k, Σ_k).
-    Mixture {
-        weights: Vec<f64>,
-        means: Vec<Vec<f64>>,
-        covariances: Vec<Vec<Vec<f64>>>,
-        /// How many are learned, from a start at rows of the data.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        components: Option<usize>,
-    },
+    Mixture(MixtureEntry),
     /// Σ ½ e_L (φ − φ_x)² − e_J cos φ, fluxes in flux quanta.
     FluxCells {
         josephson: f64,
@@ -322,7 +316,10 @@ pub(super) fn energy(s: &Section<'_>, train: Option<&Train>) -> Result<Energy> {
                 j4: s.float("j4", 1.0)?,
             }
         }
-        "mixture" => super::mixture::energy(s, train.is_some(), parameters.is_some())?,
+        "mixture" => {
+            let entry = mixture::energy(s, train.is_some(), parameters.is_some())?;
+            EnergyKind::Mixture(entry)
+        }
         "flux_cells" => {
             check(&["josephson", "inductive", "flux"])?;
             for (key, expected) in [

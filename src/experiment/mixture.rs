@@ -1,6 +1,5 @@
 //! `[energy] kind = "mixture"`: given, stored, or to be learned; and what `[train]` says of one.
 
-use super::energy::EnergyKind;
 use super::reader::Section;
 use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
@@ -9,7 +8,22 @@ use crate::energy::{Mixture, Model};
 use crate::error::{Error, Result};
 use crate::training::mixture::seeded;
 use nalgebra::{DMatrix, DVector};
+use serde::Serialize;
 use std::path::Path;
+
+/// `[energy]` of a mixture: three lists, or how many components are learned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MixtureEntry {
+    /// w_k.
+    pub weights: Vec<f64>,
+    /// μ_k.
+    pub means: Vec<Vec<f64>>,
+    /// Σ_k, as rows.
+    pub covariances: Vec<Vec<Vec<f64>>>,
+    /// How many are learned, from a start at rows of the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub components: Option<usize>,
+}
 
 /// Domain of the random numbers that choose where components begin.
 const SEEDS: u64 = 0x501;
@@ -36,7 +50,7 @@ const UNUSED: &[&str] = &[
 const STEPS: &[&str] = &["optimiser", "learning_rate", "decay"];
 
 /// Reads the section; `lists` are the keys of a mixture that is written out.
-pub(super) fn energy(s: &Section<'_>, learned: bool, stored: bool) -> Result<EnergyKind> {
+pub(super) fn energy(s: &Section<'_>, learned: bool, stored: bool) -> Result<MixtureEntry> {
     const LISTS: [&str; 3] = ["weights", "means", "covariances"];
     let all = ["kind", "copies", "parameters", "components"];
     s.check_keys(&[&all[..], &LISTS].concat(), &[])?;
@@ -70,7 +84,7 @@ pub(super) fn energy(s: &Section<'_>, learned: bool, stored: bool) -> Result<Ene
             }
         }
     }
-    Ok(EnergyKind::Mixture {
+    Ok(MixtureEntry {
         weights: s.numbers("weights")?.unwrap_or_default(),
         means: s.rows("means")?.unwrap_or_default(),
         covariances: s.matrices("covariances")?.unwrap_or_default(),
@@ -108,8 +122,7 @@ pub(super) fn check_train(s: &Section<'_>) -> Result<()> {
 pub(super) fn model(
     experiment: &Experiment,
     dataset: Option<&Dataset>,
-    (weights, means, covariances): (&[f64], &[Vec<f64>], &[Vec<Vec<f64>>]),
-    components: Option<usize>,
+    entry: &MixtureEntry,
 ) -> Result<Model> {
     if let Some(path) = &experiment.energy.parameters {
         let mut path = experiment.path(path);
@@ -118,18 +131,23 @@ pub(super) fn model(
         }
         return stored(&path).map(Model::Mixture);
     }
-    if let (Some(components), Some(data)) = (components, dataset) {
+    if let (Some(components), Some(data)) = (entry.components, dataset) {
         let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
         let mut rng = chain_rng(experiment.seed, SEEDS, 0);
-        return seeded(&rows, components, &mut rng).map(Model::Mixture);
+        return seeded(&rows, components, &mut rng)
+            .map(Model::Mixture)
+            .map_err(|_| {
+                let expected = "fewer than the data have different rows";
+                Error::invalid("components", components, expected)
+            });
     }
     let rows = |m: &Vec<Vec<f64>>| {
         let (rows, columns) = (m.len(), m.first().map_or(0, Vec::len));
         DMatrix::from_row_iterator(rows, columns, m.iter().flatten().copied())
     };
-    let means: Vec<_> = means.iter().cloned().map(DVector::from_vec).collect();
-    let covariances: Vec<_> = covariances.iter().map(rows).collect();
-    Ok(Model::Mixture(Mixture::new(weights, &means, &covariances)?))
+    let means: Vec<_> = entry.means.iter().cloned().map(DVector::from_vec).collect();
+    let covariances: Vec<_> = entry.covariances.iter().map(rows).collect();
+    Mixture::new(&entry.weights, &means, &covariances).map(Model::Mixture)
 }
 
 /// What training wrote: `weights` [K], `means` [K, D], `covariances` [K, D, D].

@@ -25,6 +25,7 @@ pub use clamp::Clamped;
 pub use density::{DensityExperiment, NoiseKey};
 pub use digital::{DIGITAL, Digital};
 pub use energy::{Energy, EnergyKind, FactorEntry, Matrix, OnGraph, Pairs};
+pub use mixture::MixtureEntry;
 pub use model::{build_model, coupled_pairs, read_graph};
 pub use moons::{MoonsData, MoonsOnNodes};
 pub use operation::{Anneal, Calibrate, Compare, METRICS};

@@ -291,15 +291,7 @@ fn single(experiment: &Experiment, dataset: Option<&Dataset>) -> Result<Model> {
                 Model::Ising(Ising::rbm(&weights, fields)?)
             }
         }
-        EnergyKind::Mixture {
-            weights,
-            means,
-            covariances,
-            components,
-        } => {
-            let lists = (&weights[..], &means[..], &covariances[..]);
-            super::mixture::model(experiment, dataset, lists, *components)?
-        }
+        EnergyKind::Mixture(entry) => super::mixture::model(experiment, dataset, entry)?,
         EnergyKind::FluxCells {
             josephson,
             inductive,

@@ -137,7 +137,7 @@ pub struct Train {
     pub learning_rate: f64,
     pub decay: f64,
     pub weight_decay: f64,
-    /// The largest |field| and |coupling| while training.
+    /// The largest |field| and |coupling| while training; of a mixture, the largest stiffness.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
     pub bias_tolerance: f64,
@@ -151,7 +151,15 @@ pub struct Train {
 /// Reads `[data]`.
 pub(super) fn data(s: &Section<'_>, learned: Learned) -> Result<Data> {
     if !is_moons(s) {
-        return Ok(Data::File(file_data(s, learned.is_of_spins())?));
+        let file = file_data(s, learned.is_of_spins())?;
+        if learned == Learned::Mixture && file.classes > 0 {
+            let expected = "labels = \"none\": a mixture has no label nodes";
+            return Err(match s.get("labels") {
+                Some(value) => s.invalid("labels", value, expected),
+                None => s.missing("labels", expected),
+            });
+        }
+        return Ok(Data::File(file));
     }
     if let (Some(value), true) = (s.get("kind"), learned.is_of_spins()) {
         let expected = "an energy of real variables: points of the plane are not +1 or -1";

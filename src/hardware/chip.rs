@@ -68,6 +68,14 @@ pub(super) trait Chip: Debug + Send + Sync {
         true
     }
 
+    /// Refuses to be run where nothing holds the state.
+    ///
+    /// # Errors
+    /// A process without a stationary law.
+    fn check_stable(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The converter of couplings.
     fn coupling_dac(&self, _die: &Die) -> Dac {
         Dac {

@@ -20,9 +20,8 @@ pub(super) fn probabilities(inputs: &[f64]) -> Vec<f64> {
     let mut chosen: Vec<f64> = inputs
         .iter()
         .map(|&input| {
-            let on = 1.0 / (1.0 + (-2.0 * input).exp());
-            let p = rest * on;
-            rest *= 1.0 - on;
+            let p = rest / (1.0 + (-2.0 * input).exp());
+            rest /= 1.0 + (2.0 * input).exp();
             p
         })
         .collect();
@@ -34,6 +33,20 @@ pub(super) fn probabilities(inputs: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// A gate that is shut beyond what 1 − p tells leaves the others what is theirs.
+    #[test]
+    fn shut_gates_leave_a_little() {
+        let chosen = probabilities(&[20.0, -20.0]);
+        assert!(
+            (chosen[2] / (-40.0f64).exp() - 1.0).abs() < 1e-12,
+            "{chosen:?}"
+        );
+        assert!(
+            (chosen[1] / (-80.0f64).exp() - 1.0).abs() < 1e-12,
+            "{chosen:?}"
+        );
+    }
 
     proptest! {
         #[test]

@@ -478,6 +478,14 @@ impl Programmed {
         self.chip.scheme()
     }
 
+    /// Refuses to be run where the die leaves the process without a stationary law.
+    ///
+    /// # Errors
+    /// Such a process.
+    pub fn check_stable(&self) -> Result<()> {
+        self.chip.check_stable()
+    }
+
     /// How the energy's variables are read off the state of the process.
     pub fn view(&self) -> View {
         self.chip.view()

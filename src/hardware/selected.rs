@@ -36,8 +36,8 @@ pub(super) struct SelectedChip {
     fastest: f64,
     /// What was asked for.
     mixture: Mixture,
-    /// The law of a reading.
-    law: Mixture,
+    /// The law of a reading; `None` where the die's converters and gains leave a branch without one.
+    law: Option<Mixture>,
     /// Inputs of the gates and fields of the branches, asked for.
     asked: Parameters,
     /// What became of them, and of the branches' couplings.
@@ -58,7 +58,9 @@ impl SelectedChip {
                 expected,
             ));
         }
-        let (energy, a, clipped) = side_by_side(die, mixture, scale)?;
+        let (energy, a, (stiffness, clipped)) = side_by_side(die, mixture, scale)?;
+        let held: Vec<f64> = energy.j2.iter().map(|j2| 2.0 * j2).collect();
+        let both = |held: &[f64]| -> Vec<(f64, f64)> { held.iter().map(|&s| (s, s)).collect() };
         let side = Model::SoftSpin(energy);
         let branches = InjectedChip::new(die, &side, Scale::Fixed(a))?;
         let weights: Vec<f64> = components.iter().map(|c| c.weight).collect();
@@ -72,10 +74,15 @@ impl SelectedChip {
             })
             .collect();
         let leak = die.spread("leak", "nonidealities.leak");
-        let law = law_of(&branches, &gates::probabilities(&field), dim, leak)?;
+        let law = law_of(&branches, &gates::probabilities(&field), dim, leak);
         let tau = card.required("physics.select_tau") / branches.seconds_per_time();
         let mut process = branches.process().clone();
-        let rates = linear::linearised(&process, &vec![0.0; k * dim]).complex_eigenvalues();
+        let a = linear::linearised(&process, &vec![0.0; k * dim]);
+        let rate = |b: usize| {
+            let own = a.view((b * dim, b * dim), (dim, dim)).into_owned();
+            own.complex_eigenvalues().map(|rate| rate.norm()).max()
+        };
+        let fastest = (0..k).map(rate).fold(0.0, f64::max);
         process.levels = Some(Levels::free(
             vec![tau; k - 1],
             LevelInput::Node {
@@ -96,16 +103,16 @@ impl SelectedChip {
         Ok(SelectedChip {
             process,
             view,
-            fastest: rates.iter().map(|rate| rate.norm()).fold(0.0, f64::max),
+            fastest,
             mixture: mixture.clone(),
             law,
             asked: Parameters {
                 fields: [inputs, wanted.fields].concat(),
-                couplings: wanted.couplings,
+                couplings: [wanted.couplings, stiffness].concat(),
             },
             realised: Realised {
                 fields: [field, own.fields.clone()].concat(),
-                couplings: own.couplings.clone(),
+                couplings: [own.couplings.clone(), both(&held)].concat(),
                 clipped: own.clipped + clipped,
             },
             branches,
@@ -113,15 +120,22 @@ impl SelectedChip {
     }
 }
 
-/// The law of a reading: of each branch the stationary law of its process, mixed with the others' by a leak.
-fn law_of(branches: &InjectedChip, weights: &[f64], dim: usize, leak: f64) -> Result<Mixture> {
+/// The law of a reading: of each branch the stationary law of its process, mixed with the others' by a leak. `None` where a branch
+/// has none.
+fn law_of(branches: &InjectedChip, weights: &[f64], dim: usize, leak: f64) -> Option<Mixture> {
     let process = branches.process();
-    let Ok((mean, covariance)) = linear::stationary(process) else {
-        let value = "a branch that the die's converters and gains leave without a law";
-        let expected = "covariances whose inverses survive the die's rounding and mismatch";
-        return Err(Error::invalid("energy.covariances", value, expected));
-    };
+    let (a, d) = (linear::drift_matrix(process)?, linear::diffusion(process));
+    let drift = linear::force(process, &vec![0.0; process.nodes], 0.0);
     let k = weights.len();
+    // Branches do not see each other.
+    let settled: Vec<(DVector<f64>, DMatrix<f64>)> = (0..k)
+        .map(|b| {
+            let part = |m: &DMatrix<f64>| m.view((b * dim, b * dim), (dim, dim)).into_owned();
+            let (a, own) = (part(&a), drift.rows(b * dim, dim).into_owned());
+            let covariance = linear::lyapunov(&a, &part(&d)).ok()?;
+            Some((a.lu().solve(&own)?, covariance))
+        })
+        .collect::<Option<_>>()?;
     let others = (k as f64 - 1.0).max(1.0);
     let share = |own: usize, other: usize| {
         if own == other {
@@ -130,24 +144,29 @@ fn law_of(branches: &InjectedChip, weights: &[f64], dim: usize, leak: f64) -> Re
             leak / others
         }
     };
-    let own_mean = |b: usize| mean.rows(b * dim, dim);
-    let own_covariance = |b: usize| covariance.view((b * dim, b * dim), (dim, dim));
     let means: Vec<DVector<f64>> = (0..k)
-        .map(|own| (0..k).map(|b| own_mean(b) * share(own, b)).sum())
+        .map(|own| (0..k).map(|b| &settled[b].0 * share(own, b)).sum())
         .collect();
     let covariances: Vec<DMatrix<f64>> = (0..k)
         .map(|own| {
-            let parts = (0..k).map(|b| own_covariance(b) * share(own, b).powi(2));
+            let parts = (0..k).map(|b| &settled[b].1 * share(own, b).powi(2));
             let sum: DMatrix<f64> = parts.sum();
             0.5 * (&sum + sum.transpose())
         })
         .collect();
-    Mixture::new(weights, &means, &covariances)
+    // A gate may be shut beyond what a double tells from never.
+    let weights: Vec<f64> = weights.iter().map(|w| w.max(f64::MIN_POSITIVE)).collect();
+    Mixture::new(&weights, &means, &covariances).ok()
 }
 
-/// The branches as one energy of K·D nodes with nothing between them, stiffness as the die realises it, the range factor,
-/// and how many stiffnesses were clipped.
-fn side_by_side(die: &Die, mixture: &Mixture, scale: Scale) -> Result<(SoftSpin, f64, usize)> {
+/// The branches as one energy of K·D nodes with nothing between them, stiffness as the die realises it; the range factor; the
+/// stiffnesses asked for, and how many of them were clipped.
+#[allow(clippy::type_complexity)]
+fn side_by_side(
+    die: &Die,
+    mixture: &Mixture,
+    scale: Scale,
+) -> Result<(SoftSpin, f64, (Vec<f64>, usize))> {
     let (mut stiffness, mut fields, mut edges) = (Vec::new(), Vec::new(), Vec::new());
     for c in mixture.components() {
         let first = stiffness.len();
@@ -181,7 +200,7 @@ fn side_by_side(die: &Die, mixture: &Mixture, scale: Scale) -> Result<(SoftSpin,
         clipped += usize::from(beyond);
         *j2 = 0.5 * level * die.coupler_gains(STIFFNESS, i as u64).0;
     }
-    Ok((energy, a, clipped))
+    Ok((energy, a, (stiffness, clipped)))
 }
 
 impl Chip for SelectedChip {
@@ -205,11 +224,22 @@ impl Chip for SelectedChip {
     fn write(&mut self, die: &Die, parameters: &Parameters) -> Result<()> {
         let mut mixture = self.mixture.clone();
         mixture.set_parameters(parameters)?;
-        *self = SelectedChip::new(die, &mixture, Scale::Fixed(self.scale()))?;
+        let next = SelectedChip::new(die, &mixture, Scale::Fixed(self.scale()))?;
+        next.check_stable()?;
+        *self = next;
         Ok(())
     }
 
-    /// Inputs of the gates, then fields and couplings of the branches.
+    fn check_stable(&self) -> Result<()> {
+        if self.law.is_some() || self.process.rails.is_some() {
+            return Ok(());
+        }
+        let value = "a branch that the die's converters and gains leave without a law";
+        let expected = "covariances whose inverses survive the die's rounding and mismatch";
+        Err(Error::invalid("energy.covariances", value, expected))
+    }
+
+    /// Inputs of the gates, then fields of the branches; their couplings, then the nodes' stiffnesses.
     fn realised(&self) -> &Realised {
         &self.realised
     }
@@ -233,7 +263,7 @@ impl Chip for SelectedChip {
 
     /// −ln p of a reading.
     fn energy(&self, _die: &Die, _asked: &Model) -> Option<Model> {
-        Some(Model::Mixture(self.law.clone()))
+        self.law.clone().map(Model::Mixture)
     }
 
     fn needs_reciprocity(&self) -> bool {
@@ -243,7 +273,13 @@ impl Chip for SelectedChip {
     /// A clipped branch is no Gaussian.
     fn no_energy_because(&self, die: &Die) -> Vec<(bool, &'static str)> {
         let clips = die.nonidealities().iter().any(|n| n == "rails");
-        vec![(clips, "rails clip the node voltages")]
+        vec![
+            (clips, "rails clip the node voltages"),
+            (
+                self.law.is_none(),
+                "converters and gains leave a branch without a stationary law",
+            ),
+        ]
     }
 
     fn coupling_dac(&self, die: &Die) -> Dac {

@@ -230,7 +230,7 @@ fn training(run: &RunRecord) -> Vec<Figure> {
     }
     figures.push(figure(
         "training-gradient",
-        "Gradient norm and, where there is a free phase, its mean energy minus that of the clamped one (of what was programmed).",
+        "Gradient norm and, where there is a free phase, its mean energy minus that of the clamped one (programmed couplings; a mixture's is that which its readings show).",
         norm.render(),
     ));
     if let Some(line) = line(&|p| p.log_likelihood) {

@@ -394,6 +394,7 @@ impl<R: Compiled> Sampler for AnalogSampler<R> {
     }
 
     fn run(&mut self, phase: &Phase) -> Result<Run> {
+        self.programmed.check_stable()?;
         let width = self.width();
         let clamped = self.clamped_rows(phase.clamp.as_ref())?;
         if let Some(Horizon::Seconds(period)) = phase.every.map(|every| self.on_device(every)) {

@@ -312,6 +312,9 @@ impl Prepared {
             if let Some(period) = plan.trajectory_period.as_ref().map(|t| self.seconds(t)) {
                 programmed.check_read_period("plan.trajectory_period", period)?;
             }
+            if self.experiment.train.is_none() {
+                programmed.check_stable()?;
+            }
             let mut sampler = self.analog(programmed, 1, 0, silent.clone(), plan.bias_tolerance)?;
             self.check_clamp(&mut *sampler)?;
         }
@@ -338,6 +341,12 @@ impl Prepared {
             if matches!(self.model, Model::Ising(_)) && !binary {
                 let expected = "a threshold: spins learn from data that are -1 and 1";
                 return Err(Error::invalid("data.threshold", "nothing", expected));
+            }
+            let fits = self.experiment.hardware.as_ref().map(|h| h.scale);
+            if let (Model::Mixture(_), Some(ScaleKey::Fit(word))) = (&self.model, fits) {
+                let value = format!("\"{word}\"");
+                let expected = "a number beside [train]: converters round by it, and training would meet the range of its start";
+                return Err(Error::invalid("hardware.scale", value, expected));
             }
             if train.through == "die" && self.dies.len() < 2 {
                 return Err(Error::invalid(

@@ -53,18 +53,18 @@ pub(super) struct Saved<K> {
     wall: f64,
 }
 
-/// Takes `course` through all updates of `train`, from what was `kept` if anything; `through` names what is trained through.
+/// Takes `course` through all updates of `train`, from what was `kept` if anything; `through` names what is trained through, and
+/// the training began at `began`.
 ///
 /// # Errors
-/// What an update says; [`Error::Interrupted`], with the place kept.
+/// What an update says; [`Error::Interrupted`], with the place kept if it came between updates.
 pub(super) fn follow<C: Course>(
     course: &mut C,
     kept: Option<Saved<C::Kept>>,
     through: String,
     train: &Train,
-    (checkpoints, session): (&Checkpoints<'_>, &Session),
+    (checkpoints, session, began): (&Checkpoints<'_>, &Session, Instant),
 ) -> Result<TrainingRecord> {
-    let began = Instant::now();
     let (mut curve, mut total, mut earlier) = (Vec::new(), Cost::default(), 0.0);
     let (mut saturated, mut refused) = (0.0, 0);
     if let Some(saved) = kept {
@@ -90,7 +90,7 @@ pub(super) fn follow<C: Course>(
     let mut last = Cost::default();
     while course.update() < train.updates {
         let stopped = session.interrupted.load(Ordering::Relaxed);
-        let due = course.update() % train.checkpoint_every == 0;
+        let due = course.update().is_multiple_of(train.checkpoint_every);
         if stopped || (due && course.update() > 0) {
             keep(course, &curve, (saturated, refused), total)?;
         }
@@ -104,7 +104,7 @@ pub(super) fn follow<C: Course>(
         last = told.cost;
         total = total.plus(told.cost);
         let update = course.update();
-        if update % every == 0 || update == train.updates {
+        if update.is_multiple_of(every) || update == train.updates {
             curve.push(TrainingPoint {
                 device_seconds: total.device_seconds,
                 cost: total,

@@ -156,7 +156,7 @@ pub(super) fn learn(
             let mut climb = trainer(prepared, (train, data), None)?;
             let checkpoints = Checkpoints::of(&prepared.experiment, directory);
             let kept = checkpoints.kept()?;
-            let on = (&checkpoints, session);
+            let on = (&checkpoints, session, began);
             let record = follow(&mut climb, kept, EXACT.to_owned(), train, on)?;
             let mut model = prepared.model.clone();
             model.set_parameters(climb.parameters())?;

@@ -15,6 +15,7 @@ use crate::record::{CouplingCheck, RunDirectory, TrainingPoint, TrainingRecord};
 use crate::sampler::{Horizon, Sampler};
 use crate::training::{Checkpoint, Conditional, Settings, Trainer};
 use rand_distr::{Distribution, StandardNormal};
+use std::time::Instant;
 
 /// The start: fields as the energy has them, visible–hidden couplings small and random, the rest zero.
 pub(super) fn start(prepared: &Prepared, (train, data): (&Train, &Dataset)) -> Parameters {
@@ -198,6 +199,7 @@ pub(super) fn learn(
             "sections [train] and [data]",
         ));
     };
+    let began = Instant::now();
     if let Model::Mixture(start) = &prepared.model {
         return super::mixture::learn(prepared, (train, data, start), directory, session);
     }
@@ -222,7 +224,13 @@ pub(super) fn learn(
     }
     let name = sampler.describe().name;
     let mut through = Through { trainer, sampler };
-    let record = follow(&mut through, kept, name, train, (&checkpoints, session))?;
+    let record = follow(
+        &mut through,
+        kept,
+        name,
+        train,
+        (&checkpoints, session, began),
+    )?;
     let mut model = prepared.model.clone();
     model.set_parameters(through.trainer.parameters())?;
     Ok((model, record))

@@ -17,8 +17,9 @@ use crate::training::mixture::{
     ExpectationMaximisation, MixtureCheckpoint, MixtureSettings, MixtureTrainer, ThroughCheckpoint,
 };
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-/// How far the mixture of the readings follows them in an update: it remembers some ten updates.
+/// Weight of an update's readings in the mixture that follows them: it remembers some ten updates.
 const TRACKING: f64 = 0.1;
 
 impl Course for ExpectationMaximisation {
@@ -121,7 +122,7 @@ pub(super) fn learn(
     session: &Session,
 ) -> Result<(Model, TrainingRecord)> {
     let checkpoints = Checkpoints::of(&prepared.experiment, directory);
-    let on = (&checkpoints, session);
+    let on = (&checkpoints, session, Instant::now());
     let mut em = climb(prepared, (train, data), start)?;
     if !train.method.samples() {
         let record = follow(&mut em, checkpoints.kept()?, EXACT.to_owned(), train, on)?;

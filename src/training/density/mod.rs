@@ -17,4 +17,4 @@ pub use monitor::{ChainMonitors, Monitors};
 pub use objective::{NoiseLaw, Objective, Projection};
 pub use quality::{PlaneGrid, PlaneLaw, curl};
 pub use score::ScoreTrainer;
-pub use trainer::{DensityCheckpoint, DensitySettings, DensityStep, DensityTrainer};
+pub use trainer::{Buffer, DensityCheckpoint, DensitySettings, DensityStep, DensityTrainer};

@@ -70,8 +70,22 @@ pub struct DensityCheckpoint {
     pub(super) descent: Descent,
     pub(super) rng: Pcg32,
     pub(super) chains: Option<ChainState>,
-    /// Chains of the replay buffer, one after the other.
-    pub(super) buffer: Option<Vec<f32>>,
+    pub(super) buffer: Option<Buffer>,
+}
+
+/// Chains of PCD that are kept, one after the other: a replay buffer. The scheme remembers each one's last noise, without which
+/// chains that change places would be colder than the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Buffer {
+    /// Where they are, as the columns of a matrix.
+    pub x: Vec<f64>,
+    noise: Vec<f64>,
+}
+
+/// Numbers of the chains in `slots`.
+fn taken(all: &[f64], slots: &[usize], dim: usize) -> Vec<f64> {
+    let of = |&slot: &usize| &all[slot * dim..(slot + 1) * dim];
+    slots.iter().flat_map(of).copied().collect()
 }
 
 /// What one update contrasts.
@@ -120,7 +134,7 @@ pub struct DensityTrainer {
     /// Whether the chains have been put onto data.
     started: bool,
     /// Chains of PCD, where more are kept than an update runs.
-    buffer: Option<DMatrix<f32>>,
+    buffer: Option<Buffer>,
 }
 
 impl DensityTrainer {
@@ -183,12 +197,16 @@ impl DensityTrainer {
         let persists = |o| matches!(o, Objective::Contrastive { persistent, .. } if persistent);
         let persistent = persists(self.settings.objective);
         replay::check(slots, self.settings.batch, persistent)?;
-        self.buffer = Some(batch_of(&self.data, slots, &mut self.rng));
+        let data = batch_of(&self.data, slots, &mut self.rng);
+        self.buffer = Some(Buffer {
+            x: data.iter().map(|&v| f64::from(v)).collect(),
+            noise: vec![0.0; data.len()],
+        });
         Ok(self)
     }
 
-    /// The chains of the replay buffer, as columns.
-    pub fn buffer(&self) -> Option<&DMatrix<f32>> {
+    /// The chains of the replay buffer.
+    pub fn buffer(&self) -> Option<&Buffer> {
         self.buffer.as_ref()
     }
 
@@ -224,7 +242,7 @@ impl DensityTrainer {
             descent: self.descent.clone(),
             rng: self.rng.clone(),
             chains: self.started.then(|| self.sampler.state()),
-            buffer: self.buffer.as_ref().map(|b| b.as_slice().to_vec()),
+            buffer: self.buffer.clone(),
         }
     }
 
@@ -233,15 +251,13 @@ impl DensityTrainer {
     /// # Errors
     /// A checkpoint of another problem.
     pub fn resume(&mut self, checkpoint: DensityCheckpoint) -> Result<()> {
-        let own = self.buffer.as_ref().map(|b| b.len());
-        if own != checkpoint.buffer.as_ref().map(Vec::len) {
+        let kept = |b: &Option<Buffer>| b.as_ref().map(|b| b.x.len());
+        if kept(&self.buffer) != kept(&checkpoint.buffer) {
             let expected = "one with as many chains in its buffer";
             return Err(Error::invalid("checkpoint", "another problem's", expected));
         }
         self.descent.resume(checkpoint.descent)?;
-        if let (Some(own), Some(kept)) = (&mut self.buffer, checkpoint.buffer) {
-            own.copy_from_slice(&kept);
-        }
+        self.buffer = checkpoint.buffer;
         self.rng = checkpoint.rng;
         self.write_network()?;
         if let Some(chains) = checkpoint.chains {
@@ -268,12 +284,16 @@ impl DensityTrainer {
             fields: Vec::new(),
             couplings: self.descent.theta[..n].to_vec(),
         })?;
-        let slots = match &self.buffer {
-            Some(kept) => replay::chosen(kept.ncols(), batch.ncols(), &mut self.rng),
-            None => Vec::new(),
-        };
+        let dim = self.data.nrows();
+        let mut slots = Vec::new();
+        let mut noise = Vec::new();
         let kept = match &self.buffer {
-            Some(kept) => Some(kept.select_columns(&slots)),
+            Some(kept) => {
+                slots = replay::chosen(kept.x.len() / dim, batch.ncols(), &mut self.rng);
+                noise = taken(&kept.noise, &slots, dim);
+                let x = taken(&kept.x, &slots, dim).into_iter().map(|v| v as f32);
+                Some(DMatrix::from_iterator(dim, batch.ncols(), x))
+            }
             None => (persistent && self.started).then(|| self.chains()),
         };
         let continued = kept.is_some();
@@ -286,7 +306,10 @@ impl DensityTrainer {
             }
         }
         let values = chains.iter().map(|&v| f64::from(v)).collect();
-        self.sampler.restore(&ChainState::at(values))?;
+        self.sampler.restore(&ChainState {
+            adapted: noise,
+            ..ChainState::at(values)
+        })?;
         self.started = true;
         let run = self.sampler.run(&Phase {
             burn_in: Horizon::Steps(0),
@@ -301,8 +324,11 @@ impl DensityTrainer {
         }
         let ends = self.chains();
         if let Some(kept) = &mut self.buffer {
+            let now = self.sampler.state();
             for (k, &slot) in slots.iter().enumerate() {
-                kept.set_column(slot, &ends.column(k));
+                let (own, to) = (k * dim..(k + 1) * dim, slot * dim..(slot + 1) * dim);
+                kept.x[to.clone()].copy_from_slice(&now.values[own.clone()]);
+                kept.noise[to].copy_from_slice(&now.adapted[own]);
             }
         }
         Ok(Negatives {

@@ -58,10 +58,12 @@ impl ExpectationMaximisation {
     /// # Errors
     /// No rows, or rows of another length than the mixture's variables.
     pub fn new(start: Mixture, rows: &[Vec<f64>], least: f64) -> Result<Self> {
+        let (mut mixture, numbers) = (start.clone(), start.parameters());
+        mixture.set_parameters(&numbers)?;
         Ok(ExpectationMaximisation {
             rows: flat(&start, rows)?,
-            numbers: start.parameters(),
-            mixture: start,
+            numbers,
+            mixture,
             least,
             update: 0,
         })

@@ -138,22 +138,21 @@ impl WeightedMoments {
         gradient
     }
 
-    /// The step of EM to first order, in the order of [`WeightedMoments::minus`]: relative change of each weight, shift, and
-    /// ⟨z zᵀ⟩ − 1 about the shifted mean. Of a component with less than `least` of the rows, that of so few.
-    pub(super) fn expectation_step(&self, mixture: &Mixture, least: f64) -> Vec<f64> {
+    /// The step, in the order of [`WeightedMoments::minus`], that makes a mixture whose moments are 1 − τ times its own and τ times
+    /// these (stepwise EM: Cappé and Moulines 2009, arXiv 0712.4273), 0 < τ < 1; of its covariances to first order. Sums are
+    /// averaged, so that components of few rows are not biased.
+    pub(super) fn following(&self, mixture: &Mixture, tau: f64) -> Vec<f64> {
         let mut step = Vec::new();
         for (c, own) in mixture.components().iter().enumerate() {
-            let share = self.shares[c];
-            let rows = share.max(least);
-            let shift = &self.first[c] / rows;
-            step.push((share / own.weight - 1.0).clamp(-1.0, 1.0));
+            let share = (1.0 - tau) * own.weight + tau * self.shares[c];
+            let shift = &self.first[c] * (tau / share);
+            step.push((share / own.weight).ln());
             step.extend(shift.iter());
-            let dim = shift.len();
-            for i in 0..dim {
-                let one = |j: usize| if i == j { share / rows } else { 0.0 };
-                let spread =
-                    |j: usize| self.second[c][(i, j)] / rows - shift[i] * shift[j] - one(j);
-                step.extend((0..=i).map(spread));
+            for i in 0..shift.len() {
+                let one = |j: usize| f64::from(u8::from(i == j));
+                let kept = (1.0 - tau) * own.weight;
+                let second = |j: usize| (kept * one(j) + tau * self.second[c][(i, j)]) / share;
+                step.extend((0..=i).map(|j| second(j) - shift[i] * shift[j] - one(j)));
             }
         }
         step

@@ -1,4 +1,4 @@
-//! Where a mixture begins: k-means++.
+//! Mixtures from rows alone: where one begins (k-means++), and what EM makes of that.
 
 use super::expectation::ExpectationMaximisation;
 use crate::energy::Mixture;
@@ -6,10 +6,13 @@ use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 
-/// The mixture that so many `updates` of EM make of [`seeded`] components.
+/// Least variance of a component of [`fitted`], of what [`seeded`] begins with: none shrinks onto a row.
+const LEAST: f64 = 1e-3;
+
+/// The mixture that so many `updates` of EM make of [`seeded`] components, whose variances are kept from vanishing.
 ///
 /// # Errors
-/// As [`seeded`], and components that collapse.
+/// As [`seeded`].
 pub fn fitted(
     rows: &[Vec<f64>],
     components: usize,
@@ -17,7 +20,8 @@ pub fn fitted(
     rng: &mut impl Rng,
 ) -> Result<Mixture> {
     let start = seeded(rows, components, rng)?;
-    let mut em = ExpectationMaximisation::new(start, rows, 0.0)?;
+    let least = LEAST * start.components()[0].covariance[(0, 0)];
+    let mut em = ExpectationMaximisation::new(start, rows, least)?;
     for _ in 0..updates {
         em.step()?;
     }
@@ -49,7 +53,7 @@ pub fn seeded(rows: &[Vec<f64>], components: usize, rng: &mut impl Rng) -> Resul
             *nearest = nearest.min(distance(row, last));
         }
         let total: f64 = nearest.iter().sum();
-        if !(total > 0.0) {
+        if total.is_nan() || total <= 0.0 {
             return Err(refused());
         }
         if chosen.len() == components {

@@ -6,7 +6,7 @@
 //! the likelihood among the laws that the die can be given.
 
 use super::expectation::{MixtureCheckpoint, flat};
-use super::moments::{WeightedMoments, moved};
+use super::moments::{WeightedMoments, collapse, moved};
 use crate::energy::{Mixture, Parameters};
 use crate::error::{Error, Result};
 use crate::sampler::{ChainState, Cost, Horizon, Phase, Sampler};
@@ -33,7 +33,7 @@ pub struct MixtureSettings {
     pub updates: u64,
     /// Least variance in any direction; 0 for none.
     pub least: f64,
-    /// Share of EM's step by which the mixture of the readings follows them in an update, from 0 (it is the program) to 1.
+    /// Weight of an update's readings in the mixture that follows them, from 0 (it is the program) to below 1.
     pub tracking: f64,
     /// Seed of the rows that chains begin at.
     pub seed: u64,
@@ -88,8 +88,8 @@ pub struct MixtureTrainer {
     written: bool,
 }
 
-/// How often a step that the sampler refuses is halved before it is given up.
-const HALVINGS: usize = 6;
+/// How often a step that the sampler refuses is shortened: halved, and at last given up.
+const SHORTER: usize = 6;
 
 /// Half of the way.
 fn between(a: &Parameters, b: &Parameters) -> Parameters {
@@ -98,6 +98,20 @@ fn between(a: &Parameters, b: &Parameters) -> Parameters {
         fields: halves(&a.fields, &b.fields),
         couplings: halves(&a.couplings, &b.couplings),
     }
+}
+
+/// The mixture with so much left of the entries of each Σ_k⁻¹ off the diagonal.
+fn loosened(mixture: &Mixture, left: f64) -> Result<Mixture> {
+    let (mut weights, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
+    for c in mixture.components() {
+        let mut precision = &c.precision * left;
+        precision.set_diagonal(&c.precision.diagonal());
+        let gone = || collapse(weights.len(), "has no covariance left");
+        covariances.push(precision.cholesky().ok_or_else(gone)?.inverse());
+        weights.push(c.weight);
+        means.push(c.mean.clone());
+    }
+    Mixture::new(&weights, &means, &covariances)
 }
 
 impl MixtureTrainer {
@@ -116,15 +130,16 @@ impl MixtureTrainer {
             let expected = "a positive number";
             return Err(Error::invalid("train.learning_rate", rate, expected));
         }
-        if !(0.0..=1.0).contains(&settings.tracking) {
-            let expected = "a number from 0 to 1";
+        if !(0.0..1.0).contains(&settings.tracking) {
+            let expected = "a number from 0 to below 1";
             return Err(Error::invalid(
                 "train.tracking",
                 settings.tracking,
                 expected,
             ));
         }
-        let numbers = start.parameters();
+        let (mut start, numbers) = (start.clone(), start.parameters());
+        start.set_parameters(&numbers)?;
         let rows = flat(&start, rows)?;
         Ok(MixtureTrainer {
             optimiser: Optimiser::new(
@@ -183,6 +198,24 @@ impl MixtureTrainer {
         Ok(())
     }
 
+    /// Programs what training begins with. Where the sampler refuses it, its branches' couplings are halved, and at last left out.
+    fn first_write(&mut self, sampler: &mut dyn Sampler) -> Result<Cost> {
+        let dim = self.mixture.components()[0].mean.len();
+        let mut refusals = 0;
+        loop {
+            match sampler.reprogram(&self.numbers) {
+                Err(Error::Invalid { .. }) if refusals < SHORTER && dim > 1 => {
+                    refusals += 1;
+                    let left = if refusals == SHORTER { 0.0 } else { 0.5 };
+                    self.numbers = loosened(&self.mixture, left)?.parameters();
+                    self.mixture.set_parameters(&self.numbers)?;
+                    self.seen = (self.mixture.clone(), self.numbers.clone());
+                }
+                told => return told,
+            }
+        }
+    }
+
     /// One update: the rows' weighted moments minus those of the readings. A step to where the sampler refuses to be programmed
     /// is halved until it does not.
     ///
@@ -192,7 +225,7 @@ impl MixtureTrainer {
         let dim = self.mixture.components()[0].mean.len();
         let mut cost = Cost::default();
         if !self.written {
-            let first = sampler.reprogram(&self.numbers)?;
+            let first = self.first_write(sampler)?;
             // A training that is continued wrote this at its last update.
             cost = if self.update == 0 { first } else { cost };
         }
@@ -217,10 +250,8 @@ impl MixtureTrainer {
         let settings = &self.settings;
         let mut seen = self.seen.0.clone();
         if settings.tracking > 0.0 {
-            let read = WeightedMoments::of(&seen, &readings)?;
-            let mut step = read.expectation_step(&seen, dim as f64 / readings.len() as f64);
-            step.iter_mut().for_each(|v| *v *= settings.tracking);
-            seen = moved(&seen, &step, settings.least)?;
+            let step = WeightedMoments::of(&seen, &readings)?.following(&seen, settings.tracking);
+            seen = moved(&seen, &step, 0.0)?;
         }
         let positive = WeightedMoments::of(&seen, &self.rows)?;
         let negative = WeightedMoments::of(&seen, &readings)?;
@@ -234,13 +265,14 @@ impl MixtureTrainer {
         let mut delta = vec![0.0; gradient.len()];
         self.optimiser.ascend(&mut delta, &gradient, rate);
         let mut next = moved(&self.mixture, &delta, settings.least)?.parameters();
-        self.seen.1 = moved(&seen, &delta, settings.least)?.parameters();
+        // A die's own variances may be below what it can be asked for.
+        self.seen.1 = moved(&seen, &delta, 0.0)?.parameters();
         let mut refusals = 0;
         let written = loop {
             match sampler.reprogram(&next) {
-                Err(Error::Invalid { .. }) if refusals < HALVINGS => {
+                Err(Error::Invalid { .. }) if refusals < SHORTER => {
                     refusals += 1;
-                    let stay = refusals == HALVINGS;
+                    let stay = refusals == SHORTER;
                     let less = |new: &Parameters, old: &Parameters| match stay {
                         true => old.clone(),
                         false => between(new, old),
