@@ -459,8 +459,7 @@ fn persistent_chains_are_not_lost() {
 
 /// A buffer of twice the batch runs each of its chains in every other update at random: after k updates the gap is
 /// 8.01 (1 − q ((1 + q)/2)^(k−1)) with q = (1 − h)², the mean over a binomial number of steps. Chains that all run at every update
-/// (as without a buffer) and chains that are not put back (as by CD) are elsewhere, and so were chains that left their last noise
-/// behind (6.80 for 6.43: at half the temperature). A checkpoint keeps the buffer.
+/// (as without a buffer) and chains that are not put back (as by CD) are elsewhere. A checkpoint keeps the buffer.
 #[test]
 fn a_buffers_chains_take_turns() {
     let persistent = |persistent| Objective::Contrastive {

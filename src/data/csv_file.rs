@@ -45,6 +45,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The rows to learn from.
+    pub fn learned_from(&self) -> Vec<Vec<f64>> {
+        self.train.iter().map(|&r| self.rows[r].clone()).collect()
+    }
+
     /// The pixels of a state of the nodes.
     pub fn picture(&self, state: &[f32]) -> Vec<f32> {
         let nodes = &state[self.pixels.clone()];

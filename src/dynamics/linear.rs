@@ -76,11 +76,23 @@ pub fn stationary(process: &Process) -> Result<(DVector<f64>, DMatrix<f64>)> {
         let expected = "forces that are linear";
         return Err(Error::invalid("process", "other forces", expected));
     };
-    let covariance = lyapunov(&a, &diffusion(process))?;
     // The force at zero is M A m.
     let mut drift = force(process, &vec![0.0; process.nodes], 0.0);
     solve_mass_vector(&process.mass, drift.as_mut_slice());
-    let Some(mean) = a.lu().solve(&drift) else {
+    settled(&a, &drift, &diffusion(process))
+}
+
+/// Mean and covariance where dx = (c − A x) dt + B dW settles.
+///
+/// # Errors
+/// No stationary state.
+pub fn settled(
+    a: &DMatrix<f64>,
+    c: &DVector<f64>,
+    d: &DMatrix<f64>,
+) -> Result<(DVector<f64>, DMatrix<f64>)> {
+    let covariance = lyapunov(a, d)?;
+    let Some(mean) = a.clone().lu().solve(c) else {
         let expected = "only decaying modes";
         return Err(Error::invalid("circuit", "a mode of rate 0", expected));
     };

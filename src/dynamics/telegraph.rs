@@ -3,7 +3,8 @@
 //! Each step, spin after spin in node order: with probability 1 − e^{−h/τ(I)} it is drawn anew from P(+1) = σ(2I), else
 //! kept. That is the exact two-state propagator at fixed input, and for direct symmetric inputs it leaves the Boltzmann law
 //! invariant at any h, since neither τ(I) nor σ(2I) depends on the spin itself. Inputs through RC nodes are one step old;
-//! the nodes themselves take steps of any scheme; Euler–Maruyama steps feel the spins. Under a clock a step moves one class, which sees latched outputs.
+//! the nodes themselves take steps of any scheme; Euler–Maruyama steps feel the spins. Under a clock a step moves one class,
+//! which sees latched outputs.
 
 use super::LANES;
 use super::draw::{INPUT_TO_EXPONENT, power_of_two, redraw};

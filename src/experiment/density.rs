@@ -235,10 +235,8 @@ impl DensityExperiment {
         let noise_components = s.count_between("noise_components", 8, (2, 100))? as usize;
         let data = data(top)?;
         if contrasts && noise == "mixture" && noise_components >= data.count {
-            return Err(s.missing(
-                "noise_components",
-                "fewer components than data.count points",
-            ));
+            let expected = "fewer components than data.count points";
+            return Err(s.refused("noise_components", expected));
         }
         let batch = s.count_between("batch", 256, (1, 1_000_000))? as usize;
         let persists = methods.iter().any(|(name, _)| name == "pcd");

@@ -1,5 +1,6 @@
 //! `[energy] kind = "mixture"`: given, stored, or to be learned; and what `[train]` says of one.
 
+use super::model::parameters_file;
 use super::reader::Section;
 use super::schema::Experiment;
 use crate::data::{Dataset, NumberFile};
@@ -49,7 +50,7 @@ const UNUSED: &[&str] = &[
 /// Keys of a step, which EM has not.
 const STEPS: &[&str] = &["optimiser", "learning_rate", "decay"];
 
-/// Reads the section; `lists` are the keys of a mixture that is written out.
+/// Reads the section: of a mixture that is `learned`, `stored` in a file, or written out.
 pub(super) fn energy(s: &Section<'_>, learned: bool, stored: bool) -> Result<MixtureEntry> {
     const LISTS: [&str; 3] = ["weights", "means", "covariances"];
     let all = ["kind", "copies", "parameters", "components"];
@@ -124,17 +125,12 @@ pub(super) fn model(
     dataset: Option<&Dataset>,
     entry: &MixtureEntry,
 ) -> Result<Model> {
-    if let Some(path) = &experiment.energy.parameters {
-        let mut path = experiment.path(path);
-        if path.is_dir() {
-            path.push("parameters.npz");
-        }
+    if let Some(path) = parameters_file(experiment) {
         return stored(&path).map(Model::Mixture);
     }
     if let (Some(components), Some(data)) = (entry.components, dataset) {
-        let rows: Vec<Vec<f64>> = data.train.iter().map(|&r| data.rows[r].clone()).collect();
         let mut rng = chain_rng(experiment.seed, SEEDS, 0);
-        return seeded(&rows, components, &mut rng)
+        return seeded(&data.learned_from(), components, &mut rng)
             .map(Model::Mixture)
             .map_err(|_| {
                 let expected = "fewer than the data have different rows";

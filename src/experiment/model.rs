@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::hardware::{Graph, Topology};
 use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Domain of the random numbers of drawn energies.
 const DRAWN: u64 = 0x500;
@@ -102,14 +102,19 @@ struct Stored {
     cells: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-fn stored(experiment: &Experiment) -> Result<Option<Stored>> {
-    let Some(path) = &experiment.energy.parameters else {
-        return Ok(None);
-    };
-    let mut path = experiment.path(path);
+/// The file that `energy.parameters` names, in a run's directory or by itself.
+pub(super) fn parameters_file(experiment: &Experiment) -> Option<PathBuf> {
+    let mut path = experiment.path(experiment.energy.parameters.as_ref()?);
     if path.is_dir() {
         path.push("parameters.npz");
     }
+    Some(path)
+}
+
+fn stored(experiment: &Experiment) -> Result<Option<Stored>> {
+    let Some(path) = parameters_file(experiment) else {
+        return Ok(None);
+    };
     let file = NumberFile::read(&path)?;
     let cells = match (file.get("j2"), file.get("j4")) {
         (Some(_), Some(_)) => Some((file.list("j2")?, file.list("j4")?)),

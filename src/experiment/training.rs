@@ -154,10 +154,7 @@ pub(super) fn data(s: &Section<'_>, learned: Learned) -> Result<Data> {
         let file = file_data(s, learned.is_of_spins())?;
         if learned == Learned::Mixture && file.classes > 0 {
             let expected = "labels = \"none\": a mixture has no label nodes";
-            return Err(match s.get("labels") {
-                Some(value) => s.invalid("labels", value, expected),
-                None => s.missing("labels", expected),
-            });
+            return Err(s.refused("labels", expected));
         }
         return Ok(Data::File(file));
     }

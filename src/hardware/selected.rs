@@ -18,7 +18,7 @@ use super::readout::Readout;
 use super::view::View;
 use crate::circuit::Circuit;
 use crate::dynamics::{LevelInput, Levels, Linear, Process, linear};
-use crate::energy::{Couplings, Mixture, Model, Parameters, SoftSpin};
+use crate::energy::{Couplings, Mixture, Model, Parameters, Parametric, SoftSpin};
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -38,9 +38,9 @@ pub(super) struct SelectedChip {
     mixture: Mixture,
     /// The law of a reading; `None` where the die's converters and gains leave a branch without one.
     law: Option<Mixture>,
-    /// Inputs of the gates and fields of the branches, asked for.
+    /// Inputs of the gates and fields of the branches, their couplings and the nodes' stiffnesses, asked for.
     asked: Parameters,
-    /// What became of them, and of the branches' couplings.
+    /// What became of them.
     realised: Realised,
 }
 
@@ -74,10 +74,10 @@ impl SelectedChip {
             })
             .collect();
         let leak = die.spread("leak", "nonidealities.leak");
-        let law = law_of(&branches, &gates::probabilities(&field), dim, leak);
+        let a = linear::linearised(branches.process(), &vec![0.0; k * dim]);
+        let law = law_of(branches.process(), &a, &gates::probabilities(&field), leak);
         let tau = card.required("physics.select_tau") / branches.seconds_per_time();
         let mut process = branches.process().clone();
-        let a = linear::linearised(&process, &vec![0.0; k * dim]);
         let rate = |b: usize| {
             let own = a.view((b * dim, b * dim), (dim, dim)).into_owned();
             own.complex_eigenvalues().map(|rate| rate.norm()).max()
@@ -98,7 +98,7 @@ impl SelectedChip {
             centres: centres.collect(),
             leak,
         };
-        let wanted = crate::energy::Parametric::parameters(&side);
+        let wanted = side.parameters();
         let own = branches.realised();
         Ok(SelectedChip {
             process,
@@ -122,18 +122,17 @@ impl SelectedChip {
 
 /// The law of a reading: of each branch the stationary law of its process, mixed with the others' by a leak. `None` where a branch
 /// has none.
-fn law_of(branches: &InjectedChip, weights: &[f64], dim: usize, leak: f64) -> Option<Mixture> {
-    let process = branches.process();
-    let (a, d) = (linear::drift_matrix(process)?, linear::diffusion(process));
+fn law_of(process: &Process, a: &DMatrix<f64>, weights: &[f64], leak: f64) -> Option<Mixture> {
+    let d = linear::diffusion(process);
     let drift = linear::force(process, &vec![0.0; process.nodes], 0.0);
     let k = weights.len();
+    let dim = process.nodes / k;
     // Branches do not see each other.
     let settled: Vec<(DVector<f64>, DMatrix<f64>)> = (0..k)
         .map(|b| {
             let part = |m: &DMatrix<f64>| m.view((b * dim, b * dim), (dim, dim)).into_owned();
-            let (a, own) = (part(&a), drift.rows(b * dim, dim).into_owned());
-            let covariance = linear::lyapunov(&a, &part(&d)).ok()?;
-            Some((a.lu().solve(&own)?, covariance))
+            let own = drift.rows(b * dim, dim).into_owned();
+            linear::settled(&part(a), &own, &part(&d)).ok()
         })
         .collect::<Option<_>>()?;
     let others = (k as f64 - 1.0).max(1.0);
@@ -254,11 +253,9 @@ impl Chip for SelectedChip {
             let pairs = (0..dim).flat_map(move |i| (i + 1..dim).map(move |j| (i, j)));
             pairs.map(move |(i, j)| (b * dim + i, b * dim + j))
         };
-        Some(
-            (0..self.mixture.components().len())
-                .flat_map(branch)
-                .collect(),
-        )
+        let branches = self.mixture.components().len();
+        let own = (0..branches * dim).map(|i| (i, i));
+        Some((0..branches).flat_map(branch).chain(own).collect())
     }
 
     /// −ln p of a reading.

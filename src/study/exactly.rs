@@ -17,10 +17,6 @@ use crate::training::{
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-pub(super) fn rows_of(data: &Dataset) -> Vec<Vec<f64>> {
-    data.train.iter().map(|&r| data.rows[r].clone()).collect()
-}
-
 fn trainer(
     prepared: &Prepared,
     (train, data): (&Train, &Dataset),
@@ -34,7 +30,7 @@ fn trainer(
         weight_decay: train.weight_decay,
     };
     let start = start(prepared, (train, data));
-    LikelihoodTrainer::new(settings, &prepared.model, rows_of(data), start)
+    LikelihoodTrainer::new(settings, &prepared.model, data.learned_from(), start)
 }
 
 /// Where training through a sampler begins: at [`start`], or at what `train.first` makes of it.
@@ -139,12 +135,12 @@ pub(super) fn learn(
     let began = Instant::now();
     let model = match (train.method, &prepared.model) {
         (Method::ScoreMatching, Model::SoftSpin(energy)) => {
-            let found = match_scores(&rows_of(data), edges(&prepared.model), &energy.j4)?;
+            let found = match_scores(&data.learned_from(), edges(&prepared.model), &energy.j4)?;
             Model::SoftSpin(found.energy)
         }
         (Method::PseudoLikelihood, _) => {
             let spins = |row: &Vec<f64>| row.iter().map(|&v| v as i8).collect();
-            let rows: Vec<Vec<i8>> = rows_of(data).iter().map(spins).collect();
+            let rows: Vec<Vec<i8>> = data.learned_from().iter().map(spins).collect();
             let edges = edges(&prepared.model);
             Model::Ising(PseudoLikelihood::maximise(
                 &rows,

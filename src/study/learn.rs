@@ -207,7 +207,7 @@ pub(super) fn learn(
         return exactly::learn(prepared, (train, data), directory, session);
     }
     let (sampler, analog) = sampler_for(prepared, &train.through, train.batch, 0, session)?;
-    let rows = exactly::rows_of(data);
+    let rows = data.learned_from();
     let settings = settings(prepared, train, data, analog, prepared.experiment.seed)?;
     let checkpoints = Checkpoints::of(&prepared.experiment, directory);
     let kept = checkpoints.kept::<Saved<Checkpoint>>()?;
@@ -246,7 +246,7 @@ pub(super) fn cross_check(prepared: &Prepared, session: &Session) -> Result<Opti
         return Ok(None);
     }
     let check = &train.cross_check;
-    let rows = exactly::rows_of(data);
+    let rows = data.learned_from();
     session
         .watch
         .begin("coupling check", 2 * check.repeats as u64 * check.updates);

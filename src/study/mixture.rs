@@ -4,7 +4,6 @@ use super::Session;
 use super::checkpoint::Checkpoints;
 use super::chips::Prepared;
 use super::course::{Course, Told, follow};
-use super::exactly::rows_of;
 use super::learn::{limit, sampler_for};
 use super::moons::Landscape;
 use crate::data::{Dataset, MoonNodes};
@@ -103,7 +102,7 @@ fn climb(
     (train, data): (&Train, &Dataset),
     start: &Mixture,
 ) -> Result<ExpectationMaximisation> {
-    ExpectationMaximisation::new(start.clone(), &rows_of(data), least(prepared, train)?)
+    ExpectationMaximisation::new(start.clone(), &data.learned_from(), least(prepared, train)?)
 }
 
 /// Refuses rows that do not fit the mixture.
@@ -154,7 +153,7 @@ pub(super) fn learn(
     };
     let name = sampler.describe().name;
     let mut through = Through {
-        trainer: MixtureTrainer::new(settings, em.mixture().clone(), &rows_of(data))?,
+        trainer: MixtureTrainer::new(settings, em.mixture().clone(), &data.learned_from())?,
         sampler,
     };
     let record = follow(&mut through, kept, name, train, on)?;

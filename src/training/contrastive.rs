@@ -248,11 +248,6 @@ impl Trainer {
         Ok(self)
     }
 
-    /// Chains of PCD that are kept from update to update, `[chain * nodes + node]`.
-    pub fn kept(&self) -> &[f64] {
-        &self.free
-    }
-
     /// θ now.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters

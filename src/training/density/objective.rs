@@ -114,28 +114,15 @@ impl NoiseLaw {
     /// # Errors
     /// Data in a hyperplane.
     pub fn fitted(data: &DMatrix<f32>) -> Result<Self> {
-        let data = data.map(f64::from);
-        let mean = data.column_mean();
-        let mut covariance = DMatrix::zeros(data.nrows(), data.nrows());
-        for column in data.column_iter() {
-            let d = column - &mean;
-            covariance += &d * d.transpose() / data.ncols() as f64;
-        }
-        let Some(cholesky) = covariance.cholesky() else {
-            let expected = "data that fill their space (their covariance is singular)";
-            return Err(Error::invalid("train.data", "a hyperplane", expected));
-        };
-        Ok(NoiseLaw::Gaussian {
-            mean,
-            factor: cholesky.l(),
-        })
+        let (mean, factor) = mean_and_factor(data)?;
+        Ok(NoiseLaw::Gaussian { mean, factor })
     }
 
     /// The mixture of so many Gaussians that EM makes of `data`'s columns, as much of their one Gaussian, and as much of one twice
     /// as wide.
     ///
     /// # Errors
-    /// Fewer points than components, or one that collapses onto a point.
+    /// Fewer different points than components, or points in a hyperplane.
     pub fn fitted_mixture(
         data: &DMatrix<f32>,
         components: usize,
@@ -146,7 +133,8 @@ impl NoiseLaw {
             .map(|column| column.iter().map(|&v| f64::from(v)).collect())
             .collect();
         let narrow = fitted(&rows, components, FIT, rng)?;
-        let wide = fitted(&rows, 1, 1, rng)?;
+        let (mean, factor) = mean_and_factor(data)?;
+        let wide = Mixture::new(&[1.0], &[mean], &[&factor * factor.transpose()])?;
         let of = |mixture: &Mixture, stretch: f64| -> Vec<(f64, DVector<f64>, DMatrix<f64>)> {
             let each = mixture.components().iter();
             each.map(|c| {
@@ -227,6 +215,22 @@ impl NoiseLaw {
             }
         }
     }
+}
+
+/// Mean of the columns, and the lower Cholesky factor of their covariance.
+fn mean_and_factor(data: &DMatrix<f32>) -> Result<(DVector<f64>, DMatrix<f64>)> {
+    let data = data.map(f64::from);
+    let mean = data.column_mean();
+    let mut covariance = DMatrix::zeros(data.nrows(), data.nrows());
+    for column in data.column_iter() {
+        let d = column - &mean;
+        covariance += &d * d.transpose() / data.ncols() as f64;
+    }
+    let Some(cholesky) = covariance.cholesky() else {
+        let expected = "data that fill their space (their covariance is singular)";
+        return Err(Error::invalid("train.data", "a hyperplane", expected));
+    };
+    Ok((mean, cholesky.l()))
 }
 
 /// Directions for one batch.

@@ -57,13 +57,13 @@ impl ExpectationMaximisation {
     ///
     /// # Errors
     /// No rows, or rows of another length than the mixture's variables.
-    pub fn new(start: Mixture, rows: &[Vec<f64>], least: f64) -> Result<Self> {
-        let (mut mixture, numbers) = (start.clone(), start.parameters());
-        mixture.set_parameters(&numbers)?;
+    pub fn new(mut start: Mixture, rows: &[Vec<f64>], least: f64) -> Result<Self> {
+        let numbers = start.parameters();
+        start.set_parameters(&numbers)?;
         Ok(ExpectationMaximisation {
             rows: flat(&start, rows)?,
             numbers,
-            mixture,
+            mixture: start,
             least,
             update: 0,
         })

@@ -119,7 +119,7 @@ impl MixtureTrainer {
     ///
     /// # Errors
     /// Rows that do not fit, a method that does not sample, a rate that is not positive.
-    pub fn new(settings: MixtureSettings, start: Mixture, rows: &[Vec<f64>]) -> Result<Self> {
+    pub fn new(settings: MixtureSettings, mut start: Mixture, rows: &[Vec<f64>]) -> Result<Self> {
         if !settings.method.samples() {
             let value = format!("{:?}", settings.method);
             let expected = "cd or pcd: EM needs no sampler";
@@ -138,7 +138,7 @@ impl MixtureTrainer {
                 expected,
             ));
         }
-        let (mut start, numbers) = (start.clone(), start.parameters());
+        let numbers = start.parameters();
         start.set_parameters(&numbers)?;
         let rows = flat(&start, rows)?;
         Ok(MixtureTrainer {
